@@ -1,0 +1,3 @@
+//! Whether the committed code is what the `.proto` files say, and whether bytes and JSON are the chain's.
+
+mod generated;
