@@ -107,7 +107,7 @@ fn regroup(values: &[u8]) -> Result<Vec<u8>, AddressError> {
         pending_bits += 5;
         if pending_bits >= 8 {
             pending_bits -= 8;
-            bytes.push((pending >> pending_bits) as u8);
+            bytes.push((pending >> pending_bits).to_be_bytes()[1]);
             pending &= (1 << pending_bits) - 1;
         }
     }

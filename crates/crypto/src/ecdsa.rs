@@ -9,13 +9,15 @@
 
 use k256::{
     Scalar,
-    ecdsa::{Signature, VerifyingKey, signature::hazmat::{PrehashSigner, PrehashVerifier}},
+    ecdsa::{
+        Signature, VerifyingKey,
+        signature::hazmat::{PrehashSigner, PrehashVerifier},
+    },
     elliptic_curve::scalar::IsHigh,
 };
 
 use crate::{
-    curve,
-    hash,
+    curve, hash,
     keys::{PublicKey, SecretKey},
 };
 
@@ -49,8 +51,10 @@ impl SecretKey {
     /// Signs `digest` itself, without hashing it again.
     #[must_use]
     pub fn sign_digest(&self, digest: &[u8; 32]) -> [u8; 64] {
-        let signature: Signature =
-            self.signing().sign_prehash(digest).expect("a digest of 32 bytes can always be signed with RFC 6979 nonces");
+        let signature: Signature = self
+            .signing()
+            .sign_prehash(digest)
+            .expect("a digest of 32 bytes can always be signed with RFC 6979 nonces");
         signature.normalize_s().to_bytes().into()
     }
 }

@@ -5,10 +5,10 @@ use std::{cmp::Ordering, fmt, hash::Hash, hash::Hasher};
 use k256::{
     Scalar, U256,
     ecdsa::SigningKey,
-    elliptic_curve::{ops::ReduceNonZero, NonZeroScalar},
+    elliptic_curve::{NonZeroScalar, ops::ReduceNonZero},
 };
 use rand_core::CryptoRng;
-use zeroize::Zeroizing;
+use zeroize::{ZeroizeOnDrop, Zeroizing};
 
 use crate::{
     address::Address,
@@ -85,8 +85,10 @@ impl SecretKey {
     #[must_use]
     pub fn from_secret(secret: &[u8]) -> Self {
         let digest = Zeroizing::new(hash::sha256(secret));
-        let scalar = Zeroizing::new(<Scalar as ReduceNonZero<U256>>::reduce_nonzero(&U256::from_be_slice(digest.as_ref())));
-        let nonzero = NonZeroScalar::new(*scalar).into_option().expect("reduction modulo N - 1, plus one, is never zero");
+        let scalar =
+            Zeroizing::new(<Scalar as ReduceNonZero<U256>>::reduce_nonzero(&U256::from_be_slice(digest.as_ref())));
+        let nonzero =
+            NonZeroScalar::new(*scalar).into_option().expect("reduction modulo N - 1, plus one, is never zero");
         Self::from_signing(SigningKey::from(nonzero))
     }
 
@@ -144,6 +146,9 @@ impl SecretKey {
         self.signing.as_nonzero_scalar()
     }
 }
+
+/// The only secret in it is a `SigningKey`, which wipes itself.
+impl ZeroizeOnDrop for SecretKey {}
 
 impl fmt::Debug for SecretKey {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -8,9 +8,9 @@
 //! Invariants:
 //! * a [`keys::PublicKey`], an [`address::Address`] or a decoded [`ring::Signature`] is valid because it exists;
 //! * no input makes this crate panic or allocate more than a small multiple of the input's size;
-//! * whatever touches a secret runs in constant time and is wiped when dropped; whatever handles public data
-//!   only (verification) may run in variable time;
-//! * secrets have no `Display` and no revealing `Debug`.
+//! * whatever computes with a secret runs in constant time; whatever handles public data only (verification) may
+//!   run in variable time;
+//! * secret keys, nonces, seeds and phrases are wiped when dropped, and have no `Display` and no revealing `Debug`.
 //!
 //! Deliberately not here: protobuf, what a relay is and which keys a ring must hold (`protocol`), reading key
 //! files (`runtime`, `config`), any clock, any source of randomness (the caller hands one in), logging.

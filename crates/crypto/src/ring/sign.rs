@@ -44,7 +44,7 @@ impl Signer {
 
     /// Signs `message`, the hash of a relay request, in the name of `ring`, whose order is kept.
     ///
-    /// The nonce depends on the secret, the message, the ring and `rng`: a source of randomness that
+    /// The nonce depends on the secret, the message, the ring and `random`: a source of randomness that
     /// repeats itself makes signatures repeat, but reveals nothing.
     ///
     /// # Errors
@@ -53,9 +53,9 @@ impl Signer {
         &self,
         message: &[u8; 32],
         ring: &[PublicKey],
-        rng: &mut (impl CryptoRng + ?Sized),
+        random: &mut (impl CryptoRng + ?Sized),
     ) -> Result<Signature, RingError> {
-        let mut draws = Draws::new(self.identity.secret.scalar(), message, ring, rng);
+        let mut draws = Draws::new(self.identity.secret.scalar(), message, ring, random);
         self.identity.sign(message, ring, || draws.next(), |key| self.hash_of(key))
     }
 
@@ -95,9 +95,9 @@ pub fn sign(
     message: &[u8; 32],
     ring: &[PublicKey],
     secret: &SecretKey,
-    rng: &mut (impl CryptoRng + ?Sized),
+    random: &mut (impl CryptoRng + ?Sized),
 ) -> Result<Signature, RingError> {
-    let mut draws = Draws::new(secret.scalar(), message, ring, rng);
+    let mut draws = Draws::new(secret.scalar(), message, ring, random);
     Identity::new(secret.clone())?.sign(message, ring, || draws.next(), |key| hash_point(key.as_bytes()))
 }
 
@@ -194,9 +194,9 @@ struct Draws {
 }
 
 impl Draws {
-    fn new(secret: &Scalar, message: &[u8; 32], ring: &[PublicKey], rng: &mut (impl CryptoRng + ?Sized)) -> Self {
+    fn new(secret: &Scalar, message: &[u8; 32], ring: &[PublicKey], random: &mut (impl CryptoRng + ?Sized)) -> Self {
         let mut fresh = Zeroizing::new([0; 32]);
-        rng.fill_bytes(fresh.as_mut());
+        random.fill_bytes(fresh.as_mut());
         let secret = Zeroizing::new(<[u8; 32]>::from(secret.to_bytes()));
 
         let mut hasher = Sha3_512::new_with_prefix(NONCE_DOMAIN);

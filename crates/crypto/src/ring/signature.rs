@@ -86,7 +86,8 @@ impl Signature {
     /// Returns the canonical bytes: reduced scalars, nothing after the last member.
     #[must_use]
     pub fn encode(&self) -> Vec<u8> {
-        let count = u32::try_from(self.members.len()).expect("a ring is decoded from, or signed for, fewer than 2^32 members");
+        let count =
+            u32::try_from(self.members.len()).expect("a ring is decoded from, or signed for, fewer than 2^32 members");
         let mut bytes = Vec::with_capacity(HEAD_LEN + MEMBER_LEN * self.members.len());
         bytes.extend_from_slice(&count.to_be_bytes());
         bytes.extend_from_slice(&self.challenge.to_bytes());
@@ -128,7 +129,11 @@ impl PartialEq for Signature {
         self.challenge == other.challenge
             && self.image.bytes == other.image.bytes
             && self.members.len() == other.members.len()
-            && self.members.iter().zip(&other.members).all(|(one, two)| one.response == two.response && one.key.bytes == two.key.bytes)
+            && self
+                .members
+                .iter()
+                .zip(&other.members)
+                .all(|(one, two)| one.response == two.response && one.key.bytes == two.key.bytes)
     }
 }
 

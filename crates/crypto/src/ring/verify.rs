@@ -69,13 +69,13 @@ impl Verifier {
     /// [`RingError::Mismatch`] when the signature does not verify.
     pub fn verify(&self, message: &[u8; 32], signature: &Signature) -> Result<(), RingError> {
         let mut learnt = Vec::new();
-        let hash_of = |key: &Point| match self.keys.get(&key.bytes) {
-            Some(known) => Ok(known.hash),
-            None => {
-                let hash = hash_point(&key.bytes)?;
-                learnt.push((key.bytes, KnownKey { key: key.affine, hash }));
-                Ok(hash)
+        let hash_of = |key: &Point| {
+            if let Some(known) = self.keys.get(&key.bytes) {
+                return Ok(known.hash);
             }
+            let hash = hash_point(&key.bytes)?;
+            learnt.push((key.bytes, KnownKey { key: key.affine, hash }));
+            Ok(hash)
         };
         walk(message, signature, hash_of)?;
 

@@ -1,5 +1,7 @@
-use pocket_crypto::keys::{KeyError, PublicKey, SecretKey};
-use pocket_crypto::mnemonic;
+use pocket_crypto::{
+    keys::{KeyError, PublicKey, SecretKey},
+    mnemonic,
+};
 use proptest::{collection::vec, prelude::*};
 
 use crate::seed::{check, rng};

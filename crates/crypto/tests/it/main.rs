@@ -5,6 +5,7 @@
 
 mod address;
 mod ecdsa;
+mod hash;
 mod keys;
 mod ring;
 mod seed;

@@ -225,9 +225,8 @@ fn a_source_of_randomness_that_repeats_reveals_nothing() {
     assert!(is_secret(solved), "the attack works on signatures that do share a nonce");
 
     let seed = rng().next_u64();
-    let with_seed = |message, ring: &[PublicKey]| {
-        ring::sign(&message, ring, secret, &mut StdRng::seed_from_u64(seed)).unwrap()
-    };
+    let with_seed =
+        |message, ring: &[PublicKey]| ring::sign(&message, ring, secret, &mut StdRng::seed_from_u64(seed)).unwrap();
     let base = with_seed([1; 32], &keys[..2]);
     assert_eq!(base, with_seed([1; 32], &keys[..2]));
     assert!(!is_secret(secret_of(&base, &with_seed([2; 32], &keys[..2])).unwrap()), "another message");

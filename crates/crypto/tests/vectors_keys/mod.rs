@@ -36,15 +36,8 @@ fn check_key(case: &Case) {
         assert_eq!(mnemonic::from_entropy(&case.bytes("entropy")).unwrap().as_str(), case.text("mnemonic"));
     }
     if case.text("kind") == "from_secret" {
-        check_derived(case, &SecretKey::from_secret(&secret_of(case)));
+        check_derived(case, &SecretKey::from_secret(case.text("secret").as_bytes()));
     }
-}
-
-/// A secret that is not text is recorded as hexadecimal; the case's name says which.
-fn secret_of(case: &Case) -> Vec<u8> {
-    let secret = case.text("secret");
-    assert!(!secret.is_empty());
-    secret.as_bytes().to_vec()
 }
 
 fn check_derived(case: &Case, key: &SecretKey) {

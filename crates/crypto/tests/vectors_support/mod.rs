@@ -6,6 +6,9 @@ use serde_json::Value;
 
 pub(crate) struct Case(Value);
 
+/// What must hold of a case; it panics where it does not.
+pub(crate) type Check = fn(&Case);
+
 impl Case {
     pub(crate) fn name(&self) -> &str {
         self.text("name")
@@ -43,9 +46,11 @@ impl Case {
 
 /// Gives every case of `file` to the check of its kind; kinds without a check must be listed in `elsewhere`.
 /// Fails when the file is missing or empty, when a kind is unknown, and when a check met no case.
-pub(crate) fn check_file(file: &str, checks: &[(&str, fn(&Case))], elsewhere: &[&str]) {
-    let folder = std::env::var_os("POCKET_VECTORS")
-        .map_or_else(|| PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/../protocol/tests/vectors")), PathBuf::from);
+pub(crate) fn check_file(file: &str, checks: &[(&str, Check)], elsewhere: &[&str]) {
+    let folder = std::env::var_os("POCKET_VECTORS").map_or_else(
+        || PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/../protocol/tests/vectors")),
+        PathBuf::from,
+    );
     let path = folder.join(file);
     let text = fs::read_to_string(&path).unwrap_or_else(|error| panic!("cannot read {}: {error}", path.display()));
     let mut document: Value = serde_json::from_str(&text).unwrap();
