@@ -4,8 +4,8 @@
 //! regenerates it and compares; there is no build script). Modules are named as the protobuf packages: package `pocket.service` is
 //! [`pocket::service`], `cosmos.tx.v1beta1` is [`cosmos::tx::v1beta1`]. Clients and servers are generic over their transport.
 //!
-//! Data passes through in two directions only: bytes to types ([`prost::Message::decode`]) and types to bytes
-//! ([`prost::Message::encode_to_vec`]).
+//! Data passes through in two directions only: bytes to types ([`prost::Message::decode`]; for relay messages [`canonical`], which
+//! accepts and writes exactly what the chain does) and types to bytes ([`prost::Message::encode_to_vec`]) or to JSON ([`json`]).
 //!
 //! What to know when bytes must equal the chain's:
 //!
@@ -20,6 +20,9 @@
 //!
 //! Deliberately not here: rules of any kind (what a valid request is, what is hashed or signed), and the other modules of the chain
 //! that no process of ours speaks to.
+
+pub mod canonical;
+pub mod json;
 
 pub use generated::{cosmos, pocket, sdk, tendermint};
 

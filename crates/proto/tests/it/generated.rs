@@ -86,15 +86,18 @@ fn regenerating_gives_the_same_bytes() {
         return;
     }
     let committed: Vec<String> = {
-        let mut names: Vec<_> = fs::read_dir(&folder)
-            .unwrap()
-            .map(|entry| entry.unwrap().file_name().into_string().unwrap())
-            .collect();
+        let mut names: Vec<_> =
+            fs::read_dir(&folder).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
         names.sort();
         names
     };
     let expected: Vec<String> = generated.keys().cloned().collect();
-    assert_eq!(committed, expected, "files in {}; to write them: {WRITE}=1 cargo test -p pocket-proto", folder.display());
+    assert_eq!(
+        committed,
+        expected,
+        "files in {}; to write them: {WRITE}=1 cargo test -p pocket-proto",
+        folder.display()
+    );
     for (name, bytes) in &generated {
         assert!(
             fs::read(folder.join(name)).unwrap() == *bytes,
