@@ -1,0 +1,245 @@
+//! Appending to logs and reading from them.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use pocket_runtime::clock;
+
+use super::kv::{Batch, Space};
+use super::{Delivery, Embedded, State, number_key, put_counters, quarantine_key, split_number, supplier_prefix};
+use crate::append::{Item, Origin};
+use crate::error::{CommitError, Fenced, StoreError};
+use crate::ledger::{Count, Term};
+use crate::relay::{Delivered, EntryId, LogEntry, LogStats};
+use crate::store::QUARANTINE_MAX;
+
+/// Returns the entry that a number names.
+pub(super) fn entry_id(number: u64) -> EntryId {
+    EntryId { ms: 0, seq: number }
+}
+
+impl Embedded {
+    pub(crate) async fn append(&self, items: Vec<Item>) -> Vec<Result<EntryId, Arc<StoreError>>> {
+        let count = items.len();
+        let appended = match self.append_group(items) {
+            Ok(ids) => self.settle().await.map(|()| ids),
+            Err(error) => Err(error),
+        };
+        match appended {
+            Ok(ids) => ids.into_iter().map(Ok).collect(),
+            Err(error) => {
+                let error = Arc::new(error);
+                (0..count).map(|_| Err(Arc::clone(&error))).collect()
+            }
+        }
+    }
+
+    fn append_group(&self, items: Vec<Item>) -> Result<Vec<EntryId>, StoreError> {
+        let mut ids = vec![EntryId::ZERO; items.len()];
+        let mut by_supplier: BTreeMap<String, Vec<(usize, Bytes, Origin)>> = BTreeMap::new();
+        for (index, item) in items.into_iter().enumerate() {
+            by_supplier.entry(item.supplier).or_default().push((index, item.data, item.origin));
+        }
+        let mut state = self.lock();
+        let mut batch = Batch::default();
+        let mut grown = Vec::with_capacity(by_supplier.len());
+        for (supplier, items) in by_supplier {
+            let log = state.log(&supplier);
+            let mut last = log.last;
+            let (mut served, mut unspooled) = (0, 0);
+            for (index, data, origin) in items {
+                last += 1;
+                match origin {
+                    Origin::Served => served += 1,
+                    Origin::Spool => unspooled += 1,
+                }
+                ids[index] = entry_id(last);
+                batch.put(Space::Log, number_key(&supplier, last), data);
+                batch.put(Space::Queue, number_key(&supplier, last), Bytes::new());
+            }
+            let mut counts = vec![Count::of(Term::Logged, served + unspooled), Count::of(Term::Served, served)];
+            if unspooled > 0 {
+                counts.push(Count::of(Term::Spooled, -unspooled));
+            }
+            let counters = log.counted(&counts);
+            put_counters(&mut batch, &supplier, &counters, last, log.epoch);
+            grown.push((supplier, last, counters));
+        }
+        self.inner.kv.write(batch)?;
+        for (supplier, last, counters) in grown {
+            let log = state.log(&supplier);
+            log.length += last - log.last;
+            log.last = last;
+            log.counters = counters;
+            state.fresh.insert(supplier);
+        }
+        drop(state);
+        self.inner.arrived.notify_waiters();
+        Ok(ids)
+    }
+
+    #[expect(clippy::unused_async, reason = "the other engine awaits here")]
+    pub(crate) async fn read_own(
+        &self,
+        consumer: &str,
+        after: &[(String, EntryId)],
+        max: usize,
+    ) -> Result<Vec<LogEntry>, StoreError> {
+        let state = self.lock();
+        let mut entries = Vec::new();
+        for (supplier, after) in after {
+            let Some(log) = state.logs.get(supplier) else { continue };
+            let numbers: Vec<u64> = log
+                .delivered
+                .range(after.seq + 1..)
+                .filter(|(_, delivery)| &*delivery.reader == consumer)
+                .map(|(number, _)| *number)
+                .take(max)
+                .collect();
+            for number in numbers {
+                entries.push(self.entry(supplier, number, true)?);
+            }
+        }
+        Ok(entries)
+    }
+
+    #[expect(clippy::unused_async, reason = "the other engine awaits here")]
+    pub(crate) async fn read_idle(
+        &self,
+        consumer: &str,
+        suppliers: &[String],
+        idle: Duration,
+        max: usize,
+    ) -> Result<Vec<LogEntry>, StoreError> {
+        let now = clock::now();
+        let reader: Arc<str> = consumer.into();
+        let mut state = self.lock();
+        let mut entries = Vec::new();
+        for supplier in suppliers {
+            let Some(log) = state.logs.get_mut(supplier) else { continue };
+            for (number, delivery) in log.delivered.iter_mut().filter(|(_, d)| now - d.at >= idle).take(max) {
+                entries.push(self.entry(supplier, *number, true)?);
+                *delivery = Delivery { reader: Arc::clone(&reader), at: now };
+            }
+        }
+        Ok(entries)
+    }
+
+    pub(crate) async fn read_new(
+        &self,
+        consumer: &str,
+        suppliers: &[String],
+        max: usize,
+        wait: Duration,
+    ) -> Result<Vec<LogEntry>, StoreError> {
+        let deadline = clock::now() + wait;
+        loop {
+            // Listening begins before looking, so that nothing arrives unheard in between.
+            let arrived = self.inner.arrived.notified();
+            tokio::pin!(arrived);
+            arrived.as_mut().enable();
+            let entries = self.hand_out(consumer, suppliers, max)?;
+            if !entries.is_empty() || tokio::time::timeout_at(deadline, arrived).await.is_err() {
+                return Ok(entries);
+            }
+        }
+    }
+
+    fn hand_out(&self, consumer: &str, suppliers: &[String], max: usize) -> Result<Vec<LogEntry>, StoreError> {
+        let mut state = self.lock();
+        if state.fresh.is_empty() {
+            return Ok(Vec::new());
+        }
+        let wanted: BTreeSet<&str> = suppliers.iter().map(String::as_str).collect();
+        let fresh: Vec<String> = state.fresh.iter().filter(|s| wanted.contains(s.as_str())).cloned().collect();
+        let reader: Arc<str> = consumer.into();
+        let at = clock::now();
+        let mut entries = Vec::new();
+        for supplier in fresh {
+            let log = state.log(&supplier);
+            let from = number_key(&supplier, log.cursor + 1);
+            let rows = self.inner.kv.scan(Space::Queue, &supplier_prefix(&supplier), &from, max)?;
+            let all = rows.len() < max;
+            for (key, _) in rows {
+                let Some((_, number)) = split_number(&key) else { continue };
+                entries.push(self.entry(&supplier, number, number <= log.before_start)?);
+                log.cursor = number;
+                log.delivered.insert(number, Delivery { reader: Arc::clone(&reader), at });
+            }
+            if all {
+                state.fresh.remove(&supplier);
+            }
+        }
+        Ok(entries)
+    }
+
+    fn entry(&self, supplier: &str, number: u64, redelivered: bool) -> Result<LogEntry, StoreError> {
+        let data = self.inner.kv.get(Space::Log, &number_key(supplier, number))?;
+        Ok(LogEntry { supplier: supplier.to_owned(), id: entry_id(number), redelivered, relay: Delivered::read(data) })
+    }
+
+    pub(crate) async fn quarantine(
+        &self,
+        entry: &LogEntry,
+        reason: &'static str,
+        note: &str,
+        epoch: u64,
+    ) -> Result<(), CommitError> {
+        let supplier = &entry.supplier;
+        let number = entry.id.seq;
+        let key = number_key(supplier, number);
+        {
+            let mut state = self.lock();
+            check_epoch(&state, supplier, epoch)?;
+            if self.inner.kv.get(Space::Queue, &key)?.is_none() {
+                return Ok(());
+            }
+            let data = self.inner.kv.get(Space::Log, &key)?.unwrap_or_default();
+            let log = state.log(supplier);
+            let counters = log.counted(&[Count::because(Term::Rejected, reason, 1)]);
+            let mut batch = Batch::default();
+            batch.delete(Space::Queue, key.clone());
+            batch.delete(Space::Log, key);
+            // One line of text, then the bytes as they were found.
+            let row = [reason.as_bytes(), b": ", note.replace('\n', " ").as_bytes(), b"\n", &data].concat();
+            batch.put(Space::State, quarantine_key(supplier, number), row);
+            let mut quarantined = log.quarantined + 1;
+            if quarantined > QUARANTINE_MAX {
+                let prefix = [b"q".as_slice(), &supplier_prefix(supplier)].concat();
+                if let Some((oldest, _)) = self.inner.kv.scan(Space::State, &prefix, &prefix, 1)?.pop() {
+                    batch.delete(Space::State, oldest);
+                    quarantined -= 1;
+                }
+            }
+            put_counters(&mut batch, supplier, &counters, log.last, log.epoch);
+            self.inner.kv.write(batch)?;
+            log.counters = counters;
+            log.quarantined = quarantined;
+            log.length = log.length.saturating_sub(1);
+            log.delivered.remove(&number);
+        }
+        Ok(self.settle().await?)
+    }
+
+    #[expect(clippy::unused_async, reason = "the other engine awaits here")]
+    pub(crate) async fn log_stats(&self, supplier: &str) -> Result<LogStats, StoreError> {
+        let state = self.lock();
+        let Some(log) = state.logs.get(supplier) else { return Ok(LogStats::default()) };
+        let prefix = supplier_prefix(supplier);
+        let oldest = self.inner.kv.scan(Space::Queue, &prefix, &prefix, 1)?.pop();
+        Ok(LogStats {
+            length: log.length,
+            delivered: log.delivered.len() as u64,
+            quarantined: log.quarantined,
+            oldest: oldest.and_then(|(key, _)| split_number(&key).map(|(_, number)| entry_id(number).to_string())),
+        })
+    }
+}
+
+/// Refuses a writer whose epoch is not the supplier's.
+pub(super) fn check_epoch(state: &State, supplier: &str, presented: u64) -> Result<(), Fenced> {
+    let current = state.epoch(supplier);
+    if current == presented { Ok(()) } else { Err(Fenced { supplier: supplier.to_owned(), presented, current }) }
+}
