@@ -28,6 +28,9 @@ pub use prove::{ProveError, SiblingData};
 pub use trie::{ClosestLeaf, MAX_LEAVES, PackedLeaf, Trie};
 pub use verify::verify;
 
+#[cfg(test)]
+mod tests;
+
 use std::fmt;
 
 use sha2::{Digest as _, Sha256};
@@ -163,10 +166,12 @@ pub(crate) fn inner(left: Digest, right: Digest) -> Digest {
 /// Digest of an extension node: that of the chain of inner nodes it stands for, from bit `start` down to bit `end`
 /// (exclusive), with nothing on the other side.
 pub(crate) fn extend(child: Digest, path: &Path, start: u16, end: u16) -> Digest {
-    (start..end).rev().fold(child, |below, at| match bit(path, at) {
-        true => inner(PLACEHOLDER, below),
-        false => inner(below, PLACEHOLDER),
-    })
+    (start..end).rev().fold(
+        child,
+        |below, at| {
+            if bit(path, at) { inner(PLACEHOLDER, below) } else { inner(below, PLACEHOLDER) }
+        },
+    )
 }
 
 /// Returns the path of a key: SHA-256 of it. The key of a relay is its relay hash, so a relay is hashed twice.
