@@ -28,7 +28,7 @@ const RELAY_RES_TAG: u8 = 0x12;
 ///
 /// # Errors
 /// Whatever the chain refuses: truncation, wrong wire types of known fields, field number 0, stray end-groups, overlong varints.
-pub fn decode_request(bytes: Bytes) -> Result<RelayRequest, WireError> {
+pub fn decode_request(bytes: &Bytes) -> Result<RelayRequest, WireError> {
     let mut request: RelayRequest = decode(bytes, &wire::RELAY_REQUEST)?;
     request.meta.get_or_insert_default();
     Ok(request)
@@ -38,7 +38,7 @@ pub fn decode_request(bytes: Bytes) -> Result<RelayRequest, WireError> {
 ///
 /// # Errors
 /// See [`decode_request`].
-pub fn decode_response(bytes: Bytes) -> Result<RelayResponse, WireError> {
+pub fn decode_response(bytes: &Bytes) -> Result<RelayResponse, WireError> {
     let mut response: RelayResponse = decode(bytes, &wire::RELAY_RESPONSE)?;
     response.meta.get_or_insert_default();
     Ok(response)
@@ -48,7 +48,7 @@ pub fn decode_response(bytes: Bytes) -> Result<RelayResponse, WireError> {
 ///
 /// # Errors
 /// See [`decode_request`].
-pub fn decode_relay(bytes: Bytes) -> Result<Relay, WireError> {
+pub fn decode_relay(bytes: &Bytes) -> Result<Relay, WireError> {
     let mut relay: Relay = decode(bytes, &wire::RELAY)?;
     if let Some(request) = &mut relay.req {
         request.meta.get_or_insert_default();
@@ -117,12 +117,12 @@ pub fn remarshal_relay(bytes: &[u8]) -> Result<Vec<u8>, WireError> {
     wire::remarshal(&wire::RELAY, bytes)
 }
 
-fn decode<M: Message + Default>(bytes: Bytes, schema: &'static wire::Schema) -> Result<M, WireError> {
+fn decode<M: Message + Default>(bytes: &Bytes, schema: &'static wire::Schema) -> Result<M, WireError> {
     // What this accepts, the chain accepts with the same meaning; only its refusals need a second look.
     if let Ok(message) = M::decode(bytes.clone()) {
         return Ok(message);
     }
-    let plain = wire::remarshal_as_utf8(schema, &bytes)?;
+    let plain = wire::remarshal_as_utf8(schema, bytes)?;
     Ok(M::decode(Bytes::from(plain)).expect("canonical bytes with valid UTF-8 decode"))
 }
 

@@ -1,5 +1,7 @@
 //! Bytes and JSON against recordings of the chain. Reads the folder in `POCKET_VECTORS`, or the copies in `pocket-protocol`.
 
+#![expect(clippy::unwrap_used, reason = "a test may panic")]
+
 use std::{collections::BTreeMap, fs, path::PathBuf};
 
 use bytes::Bytes;
@@ -61,7 +63,7 @@ fn vectors_of_requests_decode_and_marshal_again_as_on_the_chain() {
     for case in relay_cases("decode_request") {
         let name = case["name"].as_str().unwrap();
         let bytes = hex_of(&case, "bytes");
-        let decoded = canonical::decode_request(Bytes::from(bytes.clone()));
+        let decoded = canonical::decode_request(&Bytes::from(bytes.clone()));
         if case["decode"]["ok"] == false {
             let refusal = case["decode"]["error"].as_str().unwrap();
             assert_eq!(decoded.expect_err(name).to_string(), refusal, "{name}");
@@ -117,15 +119,15 @@ fn vectors_of_relay_messages_survive_decoding_and_encoding() {
             let owned = Bytes::from(bytes.clone());
             let (again, remarshalled) = match kind {
                 "relay_request" => (
-                    canonical::encode_request(&canonical::decode_request(owned).unwrap()),
+                    canonical::encode_request(&canonical::decode_request(&owned).unwrap()),
                     canonical::remarshal_request(&bytes).unwrap(),
                 ),
                 "relay_response" => (
-                    canonical::encode_response(&canonical::decode_response(owned).unwrap()),
+                    canonical::encode_response(&canonical::decode_response(&owned).unwrap()),
                     canonical::remarshal_response(&bytes).unwrap(),
                 ),
                 _ => (
-                    canonical::encode_relay(&canonical::decode_relay(owned).unwrap()),
+                    canonical::encode_relay(&canonical::decode_relay(&owned).unwrap()),
                     canonical::remarshal_relay(&bytes).unwrap(),
                 ),
             };
@@ -147,7 +149,7 @@ fn absent_metadata_is_written_as_an_empty_message() {
 
 #[test]
 fn what_the_quick_decoder_refuses_is_read_as_the_chain_reads_it() {
-    let header = |bytes: &[u8]| canonical::decode_request(Bytes::copy_from_slice(bytes));
+    let header = |bytes: &[u8]| canonical::decode_request(&Bytes::copy_from_slice(bytes));
     // The field number of a tag is cut to 32 bits: this is field 2.
     let wrapped = [0x92, 0x80, 0x80, 0x80, 0x80, 0x01, 0x01, b'x'];
     assert_eq!(header(&wrapped).unwrap().payload, "x");
@@ -213,10 +215,10 @@ fn check_json(file: &str, name: &str, bytes: &Value, expected: &Value) {
 /// What our types write after reading an answer, for those whose fields the chain writes even when empty, or sorted.
 fn again(method: &str, bytes: &[u8]) -> Option<Vec<u8>> {
     use pocket_proto::{cosmos, pocket};
-    fn round<M: prost::Message + Default>(bytes: &[u8]) -> Option<Vec<u8>> {
-        Some(M::decode(bytes).unwrap().encode_to_vec())
+    fn round<M: prost::Message + Default>(bytes: &[u8]) -> Vec<u8> {
+        M::decode(bytes).unwrap().encode_to_vec()
     }
-    match method {
+    Some(match method {
         "/cosmos.auth.v1beta1.Query/Account" => round::<cosmos::auth::v1beta1::QueryAccountResponse>(bytes),
         "/cosmos.base.tendermint.v1beta1.Service/GetBlockByHeight" => {
             round::<cosmos::base::tendermint::v1beta1::GetBlockByHeightResponse>(bytes)
@@ -233,8 +235,8 @@ fn again(method: &str, bytes: &[u8]) -> Option<Vec<u8>> {
         "/pocket.session.Query/GetSession" => round::<pocket::session::QueryGetSessionResponse>(bytes),
         "/pocket.supplier.Query/AllSuppliers" => round::<pocket::supplier::QueryAllSuppliersResponse>(bytes),
         "/pocket.tokenomics.Query/Params" => round::<pocket::tokenomics::QueryParamsResponse>(bytes),
-        _ => None,
-    }
+        _ => return None,
+    })
 }
 
 #[test]

@@ -238,12 +238,11 @@ impl<'a> Node<'a> {
     fn write(&self, out: &mut Vec<u8>, text: fn(&[u8]) -> Cow<'_, [u8]>) {
         for (field, value) in self.schema.fields.iter().zip(&self.values) {
             match (value, field.kind) {
-                (Some(Value::Number(0)), _) => {}
+                (Some(Value::Number(0) | Value::Bytes([])), _) => {}
                 (Some(Value::Number(number)), _) => {
                     put_tag(out, field.number, VARINT);
                     put_varint(out, *number);
                 }
-                (Some(Value::Bytes(bytes)), _) if bytes.is_empty() => {}
                 (Some(Value::Bytes(bytes)), Kind::Text) => put_delimited(out, field.number, &text(bytes)),
                 (Some(Value::Bytes(bytes)), _) => put_delimited(out, field.number, bytes),
                 (Some(Value::Message(node)), _) => {
