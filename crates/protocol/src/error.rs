@@ -66,6 +66,13 @@ impl ChainError {
         self
     }
 
+    /// Returns the same error with another text, for the few that the chain does not word as context and description.
+    #[must_use]
+    pub fn with_text(mut self, text: String) -> Self {
+        self.text = text;
+        self
+    }
+
     /// Tells whether this is `registered`, whatever its context.
     #[must_use]
     pub fn is(&self, registered: &Registered) -> bool {
