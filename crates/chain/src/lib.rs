@@ -1,1 +1,105 @@
-//! pocket-chain
+//! The only door to a full node: its blocks, its facts, and the transactions sent to it.
+//!
+//! ```text
+//!                    ┌── blocks       events of the node, or polling while they are silent ──▶ Block, in order
+//!  node (gRPC, RPC) ─┤── facts        queries, and the one cache of chain facts, each pinned to a height
+//!                    └── transactions built, simulated, signed, broadcast; refusals classified by code
+//! ```
+//!
+//! [`Chain::connect`] asks a node who it is and begins to follow its blocks; the handle is cheap to clone. Every process
+//! holds one, and nothing else in the house caches what a chain says.
+//!
+//! Invariants:
+//!
+//! - A fact is either *pinned*, true for ever once true (a session, parameters at a height, a block's hash, an account's
+//!   public key), or *live*, and then it is never older than the newest block this process has seen.
+//! - Blocks are given in order of height; [`Blocks::after`] skips none, however late its caller is.
+//! - With several endpoints a failing one is left for the next; what a node *answers* is never asked again elsewhere.
+//!
+//! Deliberately not here: what to do with a block or a refusal (the processes decide), keys other than those handed in to
+//! sign with, and any knowledge that the node might be a development chain.
+
+mod blocks;
+mod error;
+mod events;
+mod facts;
+mod node;
+mod rpc;
+mod transactions;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use pocket_config::common::PocketNode;
+use pocket_runtime::shutdown::Shutdown;
+
+pub use blocks::{Block, Blocks};
+pub use error::{ConnectError, QueryError, QueryErrorKind};
+pub use events::{BlockResults, Event, TxResult};
+pub use facts::{Account, Endpoint, Service, Session, SessionSupplier};
+pub use transactions::{GasPolicy, Outcome, Prepared, Refusal, RefusalClass, SendError, Sender};
+
+/// A handle to one chain. Clones share connections, cache and block follower.
+#[derive(Clone)]
+pub struct Chain {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    id: String,
+    node: Arc<node::Node>,
+    rpc: Arc<rpc::Rpc>,
+    blocks: Blocks,
+    facts: facts::Cache,
+}
+
+impl Chain {
+    /// Connects to the node in `settings` and begins to follow its blocks until `shutdown`.
+    ///
+    /// Waits up to `patience` for a node that answers and has made its first block, so that processes may be started in
+    /// any order.
+    ///
+    /// # Errors
+    /// [`ConnectError`]: an endpoint that cannot be one, a node that did not answer in time, or one of another chain than
+    /// the settings name.
+    pub async fn connect(settings: &PocketNode, patience: Duration, shutdown: &Shutdown) -> Result<Self, ConnectError> {
+        let timeout = Duration::from_secs(settings.query_timeout_seconds.max(1));
+        let node = Arc::new(node::Node::new(&settings.grpc_endpoints(), timeout)?);
+        let rpc = Arc::new(rpc::Rpc::new(&settings.rpc_endpoints(), timeout)?);
+        let first = rpc.wait_until_ready(patience).await?;
+        if !settings.chain_id.is_empty() && settings.chain_id != first.chain_id {
+            return Err(ConnectError::OtherChain { expected: settings.chain_id.clone(), found: first.chain_id });
+        }
+        let follow = blocks::FollowOptions {
+            poll: Duration::from_millis(settings.poll_interval_ms.max(1)),
+            silence: Duration::from_millis(settings.block_silence_ms.max(1)),
+        };
+        let blocks = Blocks::follow(rpc.clone(), first.block, follow, shutdown.clone());
+        let id = first.chain_id;
+        tracing::info!(chain = %id, height = blocks.height(), "connected to a full node");
+        Ok(Self { inner: Arc::new(Inner { id, node, rpc, blocks, facts: facts::Cache::new() }) })
+    }
+
+    /// The chain's id, as transactions are signed for.
+    pub fn id(&self) -> &str {
+        &self.inner.id
+    }
+
+    /// The chain's blocks, as they come.
+    pub fn blocks(&self) -> &Blocks {
+        &self.inner.blocks
+    }
+
+    /// Height of the newest block this process has seen.
+    pub fn height(&self) -> i64 {
+        self.inner.blocks.height()
+    }
+
+    /// Returns what the block at `height` did: the events of its transactions and of its end. Not cached.
+    ///
+    /// # Errors
+    /// [`QueryError`]; the kind is `Ahead` if the node has no such block yet.
+    pub async fn block_results(&self, height: i64) -> Result<BlockResults, QueryError> {
+        self.inner.rpc.block_results(height).await
+    }
+}

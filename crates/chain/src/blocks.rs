@@ -1,0 +1,269 @@
+//! The chain's blocks as they come.
+//!
+//! The node's event stream says that there is a block; the block itself is read by height, because only that answer has
+//! its hash. While the stream is silent or broken the newest block is polled for, so a proxy that eats WebSockets costs
+//! a moment and never a session.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use futures_util::{SinkExt, StreamExt};
+use pocket_runtime::clock::{self, UnixTime};
+use pocket_runtime::shutdown::Shutdown;
+use pocket_runtime::{net, task};
+use tokio::sync::watch;
+use tokio_tungstenite::tungstenite::Message;
+use tokio_tungstenite::tungstenite::protocol::WebSocketConfig;
+
+use crate::error::QueryError;
+use crate::rpc::Rpc;
+
+/// Blocks kept for those who come late; further back they are read from the node again.
+const KEPT_MAX: usize = 256;
+
+/// A gap longer than this is jumped: whoever needs those blocks asks for them.
+const GAP_MAX: i64 = 256;
+
+/// Pause before the event stream is opened again.
+const RECONNECT_PAUSE: Duration = Duration::from_millis(500);
+
+/// Largest frame of the event stream: a header and its events.
+const FRAME_BYTES_MAX: usize = 16 << 20;
+
+/// Time given to opening the event stream.
+const OPEN_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// A block, as far as sessions, windows and proofs need it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Block {
+    /// Its height; the first is 1.
+    pub height: i64,
+    /// Its hash: that of its header.
+    pub hash: [u8; 32],
+    /// Its time, by the chain's clock.
+    pub time: UnixTime,
+}
+
+#[derive(Clone, Copy)]
+pub(crate) struct FollowOptions {
+    pub(crate) poll: Duration,
+    pub(crate) silence: Duration,
+}
+
+/// The newest block, those before it, and those to come. Clones share one follower.
+#[derive(Clone)]
+pub struct Blocks {
+    latest: watch::Receiver<Block>,
+    shared: Arc<Shared>,
+}
+
+struct Shared {
+    rpc: Arc<Rpc>,
+    /// The last blocks by height; written by the follower, read by everyone, never held over an await.
+    kept: Mutex<BTreeMap<i64, Block>>,
+}
+
+impl Blocks {
+    pub(crate) fn follow(rpc: Arc<Rpc>, first: Block, options: FollowOptions, shutdown: Shutdown) -> Self {
+        let (sender, latest) = watch::channel(first);
+        let shared = Arc::new(Shared { rpc, kept: Mutex::new(BTreeMap::from([(first.height, first)])) });
+        let follower = Follower { shared: shared.clone(), latest: sender, options };
+        drop(task::spawn("chain blocks", follower.run(shutdown)));
+        Self { latest, shared }
+    }
+
+    /// The newest block seen.
+    pub fn latest(&self) -> Block {
+        *self.latest.borrow()
+    }
+
+    /// Height of the newest block seen.
+    pub fn height(&self) -> i64 {
+        self.latest().height
+    }
+
+    /// Waits until a block at or above `height` has been seen, and returns the newest.
+    pub async fn reached(&self, height: i64) -> Block {
+        let mut latest = self.latest.clone();
+        match latest.wait_for(|block| block.height >= height).await {
+            Ok(block) => *block,
+            // The follower ends only with the process; there will be no further block.
+            Err(_) => std::future::pending().await,
+        }
+    }
+
+    /// Waits for the block that follows `height` and returns it: the block at `height + 1`, whatever has come since.
+    ///
+    /// # Errors
+    /// [`QueryError`] if that block has passed and the node cannot show it any more.
+    pub async fn after(&self, height: i64) -> Result<Block, QueryError> {
+        self.reached(height + 1).await;
+        self.at(height + 1).await
+    }
+
+    /// Returns the block at `height`, from those kept or from the node.
+    ///
+    /// # Errors
+    /// [`QueryError`], of the kind `Ahead` if there is no such block yet.
+    pub async fn at(&self, height: i64) -> Result<Block, QueryError> {
+        if let Some(block) = self.kept(height) {
+            return Ok(block);
+        }
+        self.shared.rpc.block(height).await
+    }
+
+    fn kept(&self, height: i64) -> Option<Block> {
+        self.shared.kept.lock().unwrap_or_else(PoisonError::into_inner).get(&height).copied()
+    }
+}
+
+struct Follower {
+    shared: Arc<Shared>,
+    latest: watch::Sender<Block>,
+    options: FollowOptions,
+}
+
+impl Follower {
+    async fn run(self, shutdown: Shutdown) {
+        let mut endpoint = 0;
+        while !shutdown.is_triggered() {
+            let following = self.listen(endpoint);
+            match shutdown.unless_triggered(following).await {
+                None => return,
+                Some(reason) => tracing::debug!(%reason, endpoint, "event stream of the node ended; polling"),
+            }
+            // The stream is gone: poll for a while, then try the next endpoint's stream.
+            let pause = clock::now() + RECONNECT_PAUSE;
+            while clock::now() < pause && !shutdown.is_triggered() {
+                self.poll_once().await;
+                tokio::time::sleep(self.options.poll.min(RECONNECT_PAUSE)).await;
+            }
+            endpoint = (endpoint + 1) % self.shared.rpc.endpoint_count();
+        }
+    }
+
+    /// Follows the event stream until it breaks. Polls whenever it has been silent for too long.
+    async fn listen(&self, endpoint: usize) -> String {
+        let opening = tokio::time::timeout(OPEN_TIMEOUT, self.open(endpoint)).await;
+        let mut stream = match opening {
+            Ok(Ok(stream)) => stream,
+            Ok(Err(reason)) => return reason,
+            Err(_) => return "opening took too long".to_owned(),
+        };
+        // Blocks made between the last one read and the subscription.
+        self.poll_once().await;
+        loop {
+            match tokio::time::timeout(self.options.silence, stream.next()).await {
+                Ok(Some(Ok(Message::Text(text)))) => match announced_height(&text) {
+                    Announcement::Block(height) => self.advance_to(height).await,
+                    Announcement::Nothing => {}
+                    Announcement::Refused(reason) => return reason,
+                },
+                Ok(Some(Ok(Message::Close(_))) | None) => return "closed by the node".to_owned(),
+                Ok(Some(Ok(_))) => {
+                    // Pings are answered when the stream is next flushed.
+                    if let Err(error) = stream.flush().await {
+                        return error.to_string();
+                    }
+                }
+                Ok(Some(Err(error))) => return error.to_string(),
+                Err(_) => {
+                    let before = self.latest.borrow().height;
+                    self.poll_once().await;
+                    if self.latest.borrow().height > before {
+                        return "silent although there are new blocks".to_owned();
+                    }
+                }
+            }
+        }
+    }
+
+    async fn open(&self, endpoint: usize) -> Result<EventStream, String> {
+        let authority = self.shared.rpc.authority(endpoint).to_owned();
+        let stream = net::connect(&authority).await.map_err(|error| error.to_string())?;
+        let config = WebSocketConfig::default().max_message_size(Some(FRAME_BYTES_MAX));
+        let url = format!("ws://{authority}/websocket");
+        let (mut stream, _) = tokio_tungstenite::client_async_with_config(url, stream, Some(config))
+            .await
+            .map_err(|error| error.to_string())?;
+        let subscribe =
+            r#"{"jsonrpc":"2.0","method":"subscribe","id":0,"params":{"query":"tm.event='NewBlockHeader'"}}"#;
+        stream.send(Message::text(subscribe)).await.map_err(|error| error.to_string())?;
+        Ok(stream)
+    }
+
+    async fn poll_once(&self) {
+        match self.shared.rpc.latest_block().await {
+            Ok(block) => self.fill_and_publish(block).await,
+            Err(error) => tracing::debug!(%error, "polling for the newest block failed"),
+        }
+    }
+
+    async fn advance_to(&self, height: i64) {
+        if height <= self.latest.borrow().height {
+            return;
+        }
+        match self.shared.rpc.block(height).await {
+            Ok(block) => self.fill_and_publish(block).await,
+            Err(error) => tracing::debug!(%error, height, "an announced block could not be read yet"),
+        }
+    }
+
+    /// Publishes `block`, and before it every block between the last one and it.
+    async fn fill_and_publish(&self, block: Block) {
+        let known = self.latest.borrow().height;
+        if block.height < known {
+            // A chain does not go back; a development chain that was restored from a snapshot does.
+            if known - block.height > 1 {
+                tracing::warn!(height = block.height, known, "the chain went back; following it from there");
+                self.shared.kept.lock().unwrap_or_else(PoisonError::into_inner).clear();
+                self.publish(block);
+            }
+            return;
+        }
+        if block.height == known {
+            return;
+        }
+        if block.height - known <= GAP_MAX {
+            for height in known + 1..block.height {
+                match self.shared.rpc.block(height).await {
+                    Ok(missed) => self.publish(missed),
+                    Err(error) => {
+                        tracing::debug!(%error, height, "a block in between could not be read");
+                        break;
+                    }
+                }
+            }
+        }
+        self.publish(block);
+    }
+
+    fn publish(&self, block: Block) {
+        {
+            let mut kept = self.shared.kept.lock().unwrap_or_else(PoisonError::into_inner);
+            kept.insert(block.height, block);
+            while kept.len() > KEPT_MAX {
+                kept.pop_first();
+            }
+        }
+        self.latest.send_replace(block);
+    }
+}
+
+type EventStream = tokio_tungstenite::WebSocketStream<net::TcpStream>;
+
+enum Announcement {
+    Block(i64),
+    Nothing,
+    Refused(String),
+}
+
+fn announced_height(text: &str) -> Announcement {
+    let Ok(message) = serde_json::from_str::<serde_json::Value>(text) else { return Announcement::Nothing };
+    if let Some(error) = message.get("error").filter(|error| !error.is_null()) {
+        return Announcement::Refused(format!("the node refused the subscription: {error}"));
+    }
+    let height = &message["result"]["data"]["value"]["header"]["height"];
+    height.as_str().and_then(|text| text.parse().ok()).map_or(Announcement::Nothing, Announcement::Block)
+}

@@ -1,0 +1,85 @@
+//! What can go wrong between us and a node.
+
+use pocket_runtime::grpc::EndpointError;
+
+/// Why there is no chain to speak to.
+#[derive(Debug, thiserror::Error)]
+pub enum ConnectError {
+    /// An address that cannot be an endpoint.
+    #[error("a full node's address cannot be used")]
+    Endpoint(#[from] EndpointError),
+    /// An RPC address that cannot be an endpoint.
+    #[error("`{endpoint}` is no RPC endpoint: write http://host:port")]
+    Rpc {
+        /// As given.
+        endpoint: String,
+    },
+    /// Nobody answered.
+    #[error(
+        "no full node answered at {endpoints} within {seconds} s; is it running, and is `pocket_node.query_node_rpc_url` its address?"
+    )]
+    Silent {
+        /// All endpoints tried.
+        endpoints: String,
+        /// Time given.
+        seconds: u64,
+        /// The last failure.
+        #[source]
+        source: QueryError,
+    },
+    /// A node of another chain.
+    #[error("the full node belongs to chain `{found}`, but `pocket_node.chain_id` says `{expected}`")]
+    OtherChain {
+        /// As configured.
+        expected: String,
+        /// As the node says.
+        found: String,
+    },
+}
+
+/// A question that got no usable answer.
+#[derive(Debug, Clone, thiserror::Error)]
+#[error("failed to {operation}: {message}")]
+pub struct QueryError {
+    /// What was asked, as in "failed to …".
+    pub operation: &'static str,
+    /// What kind of failure it is.
+    pub kind: QueryErrorKind,
+    /// What the node or the connection said.
+    pub message: String,
+}
+
+/// Kinds of failed questions.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum QueryErrorKind {
+    /// The chain has no such thing.
+    NotFound,
+    /// The question cannot be asked, or has no answer in this state: asking again gives the same.
+    Refused,
+    /// The node has not come that far yet: ask again after a block.
+    Ahead,
+    /// No endpoint answered: ask again.
+    Unavailable,
+    /// An answer that is none.
+    Malformed,
+}
+
+impl QueryError {
+    pub(crate) fn new(operation: &'static str, kind: QueryErrorKind, message: impl Into<String>) -> Self {
+        Self { operation, kind, message: message.into() }
+    }
+
+    pub(crate) fn malformed(operation: &'static str, message: impl Into<String>) -> Self {
+        Self::new(operation, QueryErrorKind::Malformed, message)
+    }
+
+    /// Whether the same question may get an answer later.
+    pub fn is_passing(&self) -> bool {
+        matches!(self.kind, QueryErrorKind::Ahead | QueryErrorKind::Unavailable)
+    }
+
+    /// Whether the chain has no such thing.
+    pub fn is_not_found(&self) -> bool {
+        self.kind == QueryErrorKind::NotFound
+    }
+}

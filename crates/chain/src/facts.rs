@@ -1,0 +1,661 @@
+//! What the chain says: queries, and the one cache of their answers.
+//!
+//! Pinned facts are kept by a bounded cache and never asked twice; live ones are kept with the height they were read at,
+//! and asked again once there is a newer block. Concurrent askers of the same fact share one query.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use pocket_crypto::keys::PublicKey;
+use pocket_proto::cosmos::auth::v1beta1 as auth;
+use pocket_proto::cosmos::bank::v1beta1 as bank;
+use pocket_proto::cosmos::base::query::v1beta1::PageRequest;
+use pocket_proto::cosmos::crypto::secp256k1;
+use pocket_proto::pocket::{application, proof, service, session, shared, supplier};
+use pocket_protocol::mining::{self, Target};
+use pocket_protocol::params;
+use pocket_protocol::ring;
+use pocket_protocol::windows::Windows;
+use prost::{Message, Name};
+use quick_cache::Equivalent;
+use quick_cache::sync::Cache as Quick;
+
+use crate::Chain;
+use crate::error::{QueryError, QueryErrorKind};
+use crate::node::client;
+
+/// Sessions kept.
+const SESSIONS_MAX: usize = 16_384;
+
+/// Heights whose shared parameters are kept.
+const PARAMS_MAX: usize = 1_024;
+
+/// Accounts whose public keys are kept.
+const KEYS_MAX: usize = 65_536;
+
+/// Applications, suppliers and services kept as of the newest block.
+const LIVE_MAX: usize = 16_384;
+
+/// Rings kept, one per application and session end.
+const RINGS_MAX: usize = 16_384;
+
+/// Claims asked for at once.
+const CLAIMS_PAGE: u64 = 1_000;
+
+/// Pages of claims of one supplier, at most: ten million claims.
+const CLAIM_PAGES_MAX: usize = 10_000;
+
+/// A session with everything that serving, metering, claiming and proving in it depends on. Pinned.
+#[derive(Debug)]
+pub struct Session {
+    /// As the chain hydrates it.
+    pub header: session::SessionHeader,
+    /// Counted from 1.
+    pub number: i64,
+    /// The application as it stood when the session was first asked for. Its stake and delegations are live facts: see
+    /// [`Chain::application`] and [`Chain::ring`].
+    pub application: application::Application,
+    /// The suppliers that may serve, in the chain's order.
+    pub suppliers: Vec<SessionSupplier>,
+    /// Shared parameters from the session's start to its end: no change takes effect within a session.
+    pub shared: params::Shared,
+    /// Session module's limit on suppliers, which divides an application's allowance.
+    pub suppliers_per_session: u64,
+    /// When it may be claimed and proved.
+    pub windows: Windows,
+    /// Weight of one relay of its service.
+    pub compute_units_per_relay: u64,
+    /// Difficulty of its service: relays whose hash is not below are served and not counted.
+    pub target: Target,
+}
+
+impl Session {
+    /// First height.
+    pub fn start(&self) -> i64 {
+        self.header.session_start_block_height
+    }
+
+    /// Last height.
+    pub fn end(&self) -> i64 {
+        self.header.session_end_block_height
+    }
+
+    /// Returns the supplier of that operator address, if it is in the session.
+    pub fn supplier(&self, operator: &str) -> Option<&SessionSupplier> {
+        self.suppliers.iter().find(|one| one.operator == operator)
+    }
+}
+
+/// A supplier in a session.
+#[derive(Debug, Clone)]
+pub struct SessionSupplier {
+    /// Operator address, whose key signs answers.
+    pub operator: String,
+    /// Where it serves the session's service.
+    pub endpoints: Vec<Endpoint>,
+}
+
+/// An advertised endpoint.
+#[derive(Debug, Clone)]
+pub struct Endpoint {
+    /// As staked.
+    pub url: String,
+    /// How it is spoken to; `UnknownRpc` for a number this program does not know.
+    pub rpc_type: shared::RpcType,
+}
+
+/// An account of the auth module.
+#[derive(Debug, Clone)]
+pub struct Account {
+    /// Its number, part of what transactions sign.
+    pub number: u64,
+    /// Next sequence of an ordered transaction.
+    pub sequence: u64,
+    /// Published by its first transaction.
+    pub public_key: Option<PublicKey>,
+}
+
+/// A service of the chain.
+#[derive(Debug, Clone)]
+pub struct Service {
+    /// As stored.
+    pub service: shared::Service,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+struct SessionKey {
+    application: Box<str>,
+    service: Box<str>,
+    height: i64,
+}
+
+#[derive(Hash)]
+struct SessionRef<'a> {
+    application: &'a str,
+    service: &'a str,
+    height: i64,
+}
+
+impl Equivalent<SessionKey> for SessionRef<'_> {
+    fn equivalent(&self, key: &SessionKey) -> bool {
+        self.height == key.height && *self.application == *key.application && *self.service == *key.service
+    }
+}
+
+impl From<&SessionRef<'_>> for SessionKey {
+    fn from(key: &SessionRef<'_>) -> Self {
+        Self { application: key.application.into(), service: key.service.into(), height: key.height }
+    }
+}
+
+/// A fact with the height it was read at; a refusal is a fact too.
+#[derive(Debug, Clone)]
+struct Live<T> {
+    height: i64,
+    answer: Result<T, QueryError>,
+}
+
+pub(crate) struct Cache {
+    sessions: Quick<SessionKey, Live<Arc<Session>>>,
+    shared: Quick<i64, params::Shared>,
+    keys: Quick<String, PublicKey>,
+    rings: Quick<(Box<str>, i64), Live<Arc<Vec<PublicKey>>>>,
+    applications: Quick<String, Live<Arc<application::Application>>>,
+    suppliers: Quick<String, Live<Arc<shared::Supplier>>>,
+    services: Quick<String, Live<Arc<shared::Service>>>,
+    proof_params: Quick<(), Live<params::Proof>>,
+    session_params: Quick<(), Live<params::Session>>,
+    /// Heights at which a ring was read anew because a signature did not fit; bounds what forged requests can cost.
+    ring_refreshes: Mutex<BTreeMap<Box<str>, i64>>,
+}
+
+impl Cache {
+    pub(crate) fn new() -> Self {
+        Self {
+            sessions: Quick::new(SESSIONS_MAX),
+            shared: Quick::new(PARAMS_MAX),
+            keys: Quick::new(KEYS_MAX),
+            rings: Quick::new(RINGS_MAX),
+            applications: Quick::new(LIVE_MAX),
+            suppliers: Quick::new(LIVE_MAX),
+            services: Quick::new(LIVE_MAX),
+            proof_params: Quick::new(1),
+            session_params: Quick::new(1),
+            ring_refreshes: Mutex::new(BTreeMap::new()),
+        }
+    }
+}
+
+impl Chain {
+    /// Returns the shared parameters in force at `height`, which must not lie beyond the current session. Pinned.
+    ///
+    /// # Errors
+    /// [`QueryError`].
+    pub async fn shared_at(&self, height: i64) -> Result<params::Shared, QueryError> {
+        let node = &self.inner.node;
+        self.inner
+            .facts
+            .shared
+            .get_or_insert_async(&height, async {
+                let operation = "read the shared parameters at a height";
+                let request = shared::QueryParamsAtHeightRequest { height };
+                let answer = node
+                    .ask(operation, |channel| async move {
+                        client!(shared::query_client::QueryClient<_>, channel).params_at_height(request).await
+                    })
+                    .await?;
+                let params = answer.params.ok_or_else(|| QueryError::malformed(operation, "no parameters"))?;
+                Ok(params::Shared::from(&params))
+            })
+            .await
+    }
+
+    /// Returns the session of an application and service that `height` falls in; 0 means now. Pinned.
+    ///
+    /// A refusal (no such application, not staked for the service, no suppliers) is remembered until the next block.
+    ///
+    /// # Errors
+    /// [`QueryError`]; the kind is `Refused` for a session that cannot be, `Ahead` for a height still to come.
+    pub async fn session(&self, application: &str, service: &str, height: i64) -> Result<Arc<Session>, QueryError> {
+        let now = self.height();
+        let height = if height == 0 { now } else { height };
+        let key = SessionRef { application, service, height };
+        let sessions = &self.inner.facts.sessions;
+        if let Some(known) = sessions.get(&key) {
+            if known.answer.is_ok() || known.height >= now {
+                return known.answer;
+            }
+            sessions.remove(&key);
+        }
+        let found = sessions
+            .get_or_insert_async(&SessionKey::from(&key), async {
+                match self.hydrate(application, service, height).await {
+                    Err(error) if error.is_passing() => Err(error),
+                    answer => Ok(Live { height: now, answer }),
+                }
+            })
+            .await?;
+        found.answer
+    }
+
+    /// Returns the session only if it is known already: the fast path of a relay, without a query.
+    pub fn known_session(&self, application: &str, service: &str, height: i64) -> Option<Arc<Session>> {
+        let known = self.inner.facts.sessions.get(&SessionRef { application, service, height })?;
+        known.answer.ok()
+    }
+
+    async fn hydrate(&self, application: &str, service_id: &str, height: i64) -> Result<Arc<Session>, QueryError> {
+        let operation = "read a session";
+        let node = &self.inner.node;
+        let request = session::QueryGetSessionRequest {
+            application_address: application.to_owned(),
+            service_id: service_id.to_owned(),
+            block_height: height,
+        };
+        let answer = node
+            .ask(operation, |channel| {
+                let request = request.clone();
+                async move { client!(session::query_client::QueryClient<_>, channel).get_session(request).await }
+            })
+            .await?;
+        let found = answer.session.ok_or_else(|| QueryError::malformed(operation, "no session"))?;
+        let header = found.header.ok_or_else(|| QueryError::malformed(operation, "no session header"))?;
+        let application = found.application.ok_or_else(|| QueryError::malformed(operation, "no application"))?;
+
+        let start = header.session_start_block_height;
+        let shared = self.shared_at(start).await?;
+        let suppliers_per_session = self.session_params().await?.num_suppliers_per_session;
+        let compute_units_per_relay = self.compute_units_at(service_id, start).await?;
+        let target = self.target_at(service_id, start).await?;
+        let windows = Windows::after(header.session_end_block_height, shared.offsets());
+        let suppliers = found.suppliers.into_iter().map(|one| SessionSupplier::of(one, service_id)).collect();
+        Ok(Arc::new(Session {
+            header,
+            number: found.session_number,
+            application,
+            suppliers,
+            shared,
+            suppliers_per_session,
+            windows,
+            compute_units_per_relay,
+            target,
+        }))
+    }
+
+    /// Returns the keys that may sign for the session's application, as of its end.
+    ///
+    /// Read once per session. With `anew`, for a signature by a key that is not among them, the application is read
+    /// again, at most once a block.
+    ///
+    /// # Errors
+    /// [`QueryError`]; the kind is `Refused` if the application or one of its gateways has not published its key.
+    pub async fn ring(&self, session: &Session, anew: bool) -> Result<Arc<Vec<PublicKey>>, QueryError> {
+        let application = session.header.application_address.as_str();
+        let now = self.height();
+        let key = (Box::<str>::from(application), session.end());
+        let rings = &self.inner.facts.rings;
+        if let Some(known) = rings.get(&key) {
+            let is_stale =
+                known.height < now && (known.answer.is_err() || (anew && self.may_refresh(application, now)));
+            if !is_stale {
+                return known.answer;
+            }
+            rings.remove(&key);
+        }
+        let found = rings
+            .get_or_insert_async(&key, async {
+                match self.read_ring(application, session.end()).await {
+                    Err(error) if error.is_passing() => Err(error),
+                    answer => Ok(Live { height: now, answer }),
+                }
+            })
+            .await?;
+        found.answer
+    }
+
+    fn may_refresh(&self, application: &str, now: i64) -> bool {
+        let mut refreshes = self.inner.facts.ring_refreshes.lock().unwrap_or_else(PoisonError::into_inner);
+        if refreshes.get(application).is_some_and(|height| *height >= now) {
+            return false;
+        }
+        if refreshes.len() >= LIVE_MAX {
+            refreshes.clear();
+        }
+        refreshes.insert(application.into(), now);
+        true
+    }
+
+    async fn read_ring(&self, application: &str, session_end: i64) -> Result<Arc<Vec<PublicKey>>, QueryError> {
+        let operation = "find the ring of an application";
+        let application = self.application(application).await?;
+        let addresses = ring::addresses(&application, session_end);
+        let mut known = BTreeMap::new();
+        for address in addresses.iter().filter(|address| address.as_str() != pocket_crypto::ring::PLACEHOLDER_ADDRESS) {
+            if let Some(key) = self.public_key(address).await? {
+                known.insert(address.as_str(), key);
+            }
+        }
+        let keys = ring::keys(&addresses, |address| known.get(address).copied());
+        keys.map(Arc::new).map_err(|error| QueryError::new(operation, QueryErrorKind::Refused, error.to_string()))
+    }
+
+    /// Returns an application as of the newest block. Live.
+    ///
+    /// # Errors
+    /// [`QueryError`], of the kind `NotFound` if there is none of that address.
+    pub async fn application(&self, address: &str) -> Result<Arc<application::Application>, QueryError> {
+        let operation = "read an application";
+        let read = async {
+            let request = application::QueryGetApplicationRequest { address: address.to_owned() };
+            let answer = self
+                .inner
+                .node
+                .ask(operation, |channel| {
+                    let request = request.clone();
+                    async move { client!(application::query_client::QueryClient<_>, channel).application(request).await }
+                })
+                .await?;
+            answer.application.map(Arc::new).ok_or_else(|| QueryError::malformed(operation, "no application"))
+        };
+        self.live(&self.inner.facts.applications, address, read).await
+    }
+
+    /// Returns a supplier as of the newest block, with its services. Live.
+    ///
+    /// # Errors
+    /// [`QueryError`], of the kind `NotFound` if there is none of that operator address.
+    pub async fn supplier(&self, operator: &str) -> Result<Arc<shared::Supplier>, QueryError> {
+        let operation = "read a supplier";
+        let read = async {
+            let request =
+                supplier::QueryGetSupplierRequest { operator_address: operator.to_owned(), dehydrated: false };
+            let answer = self
+                .inner
+                .node
+                .ask(operation, |channel| {
+                    let request = request.clone();
+                    async move { client!(supplier::query_client::QueryClient<_>, channel).supplier(request).await }
+                })
+                .await?;
+            answer.supplier.map(Arc::new).ok_or_else(|| QueryError::malformed(operation, "no supplier"))
+        };
+        self.live(&self.inner.facts.suppliers, operator, read).await
+    }
+
+    /// Returns a service as of the newest block. Live.
+    ///
+    /// # Errors
+    /// [`QueryError`], of the kind `NotFound` if there is none of that id.
+    pub async fn service(&self, id: &str) -> Result<Arc<shared::Service>, QueryError> {
+        let operation = "read a service";
+        let read = async {
+            let request = service::QueryGetServiceRequest { id: id.to_owned(), dehydrated: true };
+            let answer = self
+                .inner
+                .node
+                .ask(operation, |channel| {
+                    let request = request.clone();
+                    async move { client!(service::query_client::QueryClient<_>, channel).service(request).await }
+                })
+                .await?;
+            answer.service.map(Arc::new).ok_or_else(|| QueryError::malformed(operation, "no service"))
+        };
+        self.live(&self.inner.facts.services, id, read).await
+    }
+
+    /// Returns the proof module's parameters as of the newest block. Live.
+    ///
+    /// # Errors
+    /// [`QueryError`].
+    pub async fn proof_params(&self) -> Result<params::Proof, QueryError> {
+        let operation = "read the proof parameters";
+        let read = async {
+            let answer = self
+                .inner
+                .node
+                .ask(operation, |channel| async move {
+                    let request = proof::QueryParamsRequest {};
+                    client!(proof::query_client::QueryClient<_>, channel).params(request).await
+                })
+                .await?;
+            let params = answer.params.ok_or_else(|| QueryError::malformed(operation, "no parameters"))?;
+            params::Proof::try_from(&params).map_err(|error| QueryError::malformed(operation, error.to_string()))
+        };
+        self.live(&self.inner.facts.proof_params, &(), read).await
+    }
+
+    /// Returns the session module's parameters as of the newest block. Live.
+    ///
+    /// # Errors
+    /// [`QueryError`].
+    pub async fn session_params(&self) -> Result<params::Session, QueryError> {
+        let operation = "read the session parameters";
+        let read = async {
+            let answer = self
+                .inner
+                .node
+                .ask(operation, |channel| async move {
+                    let request = session::QueryParamsRequest {};
+                    client!(session::query_client::QueryClient<_>, channel).params(request).await
+                })
+                .await?;
+            let params = answer.params.ok_or_else(|| QueryError::malformed(operation, "no parameters"))?;
+            Ok(params::Session::from(&params))
+        };
+        self.live(&self.inner.facts.session_params, &(), read).await
+    }
+
+    /// A live fact: from the cache if it is as new as the newest block, else read by whoever asks first.
+    async fn live<K, Q, T>(
+        &self,
+        cache: &Quick<K, Live<T>>,
+        key: &Q,
+        read: impl Future<Output = Result<T, QueryError>>,
+    ) -> Result<T, QueryError>
+    where
+        K: std::hash::Hash + Eq,
+        Q: std::hash::Hash + Equivalent<K> + ToOwned<Owned = K> + ?Sized,
+        T: Clone,
+    {
+        let now = self.height();
+        if let Some(known) = cache.get(key) {
+            if known.height >= now {
+                return known.answer;
+            }
+            cache.remove(key);
+        }
+        let found = cache
+            .get_or_insert_async(key, async {
+                match read.await {
+                    Err(error) if error.is_passing() => Err(error),
+                    answer => Ok(Live { height: now, answer }),
+                }
+            })
+            .await?;
+        found.answer
+    }
+
+    /// Returns the public key an account has published, `None` while it has not. Pinned once published.
+    ///
+    /// # Errors
+    /// [`QueryError`], but not of the kind `NotFound`: an unknown account has no key.
+    pub async fn public_key(&self, address: &str) -> Result<Option<PublicKey>, QueryError> {
+        if let Some(key) = self.inner.facts.keys.get(address) {
+            return Ok(Some(key));
+        }
+        let account = match self.account(address).await {
+            Err(error) if error.is_not_found() => return Ok(None),
+            account => account?,
+        };
+        if let Some(key) = account.public_key {
+            self.inner.facts.keys.insert(address.into(), key);
+        }
+        Ok(account.public_key)
+    }
+
+    /// Returns an account as it stands now. Not cached.
+    ///
+    /// # Errors
+    /// [`QueryError`], of the kind `NotFound` if the account does not exist.
+    pub async fn account(&self, address: &str) -> Result<Account, QueryError> {
+        let operation = "read an account";
+        let request = auth::QueryAccountRequest { address: address.to_owned() };
+        let answer = self
+            .inner
+            .node
+            .ask(operation, |channel| {
+                let request = request.clone();
+                async move { client!(auth::query_client::QueryClient<_>, channel).account(request).await }
+            })
+            .await?;
+        let any = answer.account.ok_or_else(|| QueryError::malformed(operation, "no account"))?;
+        let malformed = |error: prost::DecodeError| QueryError::malformed(operation, error.to_string());
+        let account = match any.type_url.as_str() {
+            "/cosmos.auth.v1beta1.BaseAccount" => auth::BaseAccount::decode(&*any.value).map_err(malformed)?,
+            "/cosmos.auth.v1beta1.ModuleAccount" => {
+                auth::ModuleAccount::decode(&*any.value).map_err(malformed)?.base_account.unwrap_or_default()
+            }
+            other => return Err(QueryError::malformed(operation, format!("an account of type {other}"))),
+        };
+        let public_key = account.pub_key.as_ref().and_then(secp256k1_key);
+        Ok(Account { number: account.account_number, sequence: account.sequence, public_key })
+    }
+
+    /// Returns the spendable upokt of an account. Not cached.
+    ///
+    /// # Errors
+    /// [`QueryError`].
+    pub async fn balance(&self, address: &str) -> Result<u128, QueryError> {
+        let operation = "read a balance";
+        let request = bank::QueryBalanceRequest { address: address.to_owned(), denom: "upokt".to_owned() };
+        let answer = self
+            .inner
+            .node
+            .ask(operation, |channel| {
+                let request = request.clone();
+                async move { client!(bank::query_client::QueryClient<_>, channel).balance(request).await }
+            })
+            .await?;
+        let Some(coin) = answer.balance else { return Ok(0) };
+        coin.amount.parse().map_err(|_| QueryError::malformed(operation, format!("amount {}", coin.amount)))
+    }
+
+    /// Returns a claim as it stands on the chain, `None` if there is none. Not cached.
+    ///
+    /// # Errors
+    /// [`QueryError`].
+    pub async fn claim(&self, session_id: &str, supplier: &str) -> Result<Option<proof::Claim>, QueryError> {
+        let operation = "read a claim";
+        let request = proof::QueryGetClaimRequest {
+            session_id: session_id.to_owned(),
+            supplier_operator_address: supplier.to_owned(),
+        };
+        let answer = self
+            .inner
+            .node
+            .ask(operation, |channel| {
+                let request = request.clone();
+                async move { client!(proof::query_client::QueryClient<_>, channel).claim(request).await }
+            })
+            .await;
+        match answer {
+            Ok(answer) => Ok(answer.claim),
+            Err(error) if error.is_not_found() => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Returns every claim of a supplier that is on the chain now, through all pages. Not cached.
+    ///
+    /// # Errors
+    /// [`QueryError`].
+    pub async fn claims_of_supplier(&self, supplier: &str) -> Result<Vec<proof::Claim>, QueryError> {
+        let operation = "read the claims of a supplier";
+        let mut claims = Vec::new();
+        let mut key = Vec::new();
+        for _ in 0..CLAIM_PAGES_MAX {
+            let request = proof::QueryAllClaimsRequest {
+                pagination: Some(PageRequest { key, limit: CLAIMS_PAGE, ..PageRequest::default() }),
+                filter: Some(proof::query_all_claims_request::Filter::SupplierOperatorAddress(supplier.to_owned())),
+            };
+            let answer = self
+                .inner
+                .node
+                .ask(operation, |channel| {
+                    let request = request.clone();
+                    async move { client!(proof::query_client::QueryClient<_>, channel).all_claims(request).await }
+                })
+                .await?;
+            claims.extend(answer.claims);
+            key = answer.pagination.map(|page| page.next_key).unwrap_or_default();
+            if key.is_empty() {
+                return Ok(claims);
+            }
+        }
+        Err(QueryError::malformed(operation, "the pages do not end"))
+    }
+
+    async fn compute_units_at(&self, service_id: &str, height: i64) -> Result<u64, QueryError> {
+        let request = service::QueryGetComputeUnitsPerRelayAtHeightRequest {
+            service_id: service_id.to_owned(),
+            block_height: height,
+        };
+        let answer = self
+            .inner
+            .node
+            .ask("read the compute units per relay of a service", |channel| {
+                let request = request.clone();
+                async move {
+                    let mut client = client!(service::query_client::QueryClient<_>, channel);
+                    client.compute_units_per_relay_at_height(request).await
+                }
+            })
+            .await?;
+        Ok(answer.compute_units_per_relay)
+    }
+
+    async fn target_at(&self, service_id: &str, height: i64) -> Result<Target, QueryError> {
+        let operation = "read the difficulty of a service";
+        let request = service::QueryGetRelayMiningDifficultyAtHeightRequest {
+            service_id: service_id.to_owned(),
+            block_height: height,
+        };
+        let answer = self
+            .inner
+            .node
+            .ask(operation, |channel| {
+                let request = request.clone();
+                async move {
+                    let mut client = client!(service::query_client::QueryClient<_>, channel);
+                    client.relay_mining_difficulty_at_height(request).await
+                }
+            })
+            .await?;
+        let difficulty = answer.relay_mining_difficulty.unwrap_or_default();
+        mining::target(&difficulty.target_hash).map_err(|error| QueryError::malformed(operation, error.to_string()))
+    }
+}
+
+impl SessionSupplier {
+    fn of(supplier: shared::Supplier, service_id: &str) -> Self {
+        let endpoints = supplier
+            .services
+            .into_iter()
+            .filter(|config| config.service_id == service_id)
+            .flat_map(|config| config.endpoints)
+            .map(|endpoint| Endpoint {
+                rpc_type: shared::RpcType::try_from(endpoint.rpc_type).unwrap_or(shared::RpcType::UnknownRpc),
+                url: endpoint.url,
+            })
+            .collect();
+        Self { operator: supplier.operator_address, endpoints }
+    }
+}
+
+fn secp256k1_key(any: &prost_types::Any) -> Option<PublicKey> {
+    if any.type_url != secp256k1::PubKey::type_url() {
+        return None;
+    }
+    let key = secp256k1::PubKey::decode(&*any.value).ok()?;
+    PublicKey::from_bytes(&key.key).ok()
+}
