@@ -156,7 +156,6 @@ impl AppendFile {
     }
 
     /// Hands buffered bytes to the system. Nothing is buffered here: kept for symmetry with other writers.
-    #[expect(clippy::unused_self, reason = "the promise is part of the interface")]
     pub fn flush(&mut self) -> Result<(), FsError> {
         Ok(())
     }

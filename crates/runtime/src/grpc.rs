@@ -75,7 +75,7 @@ pub async fn serve(listener: TcpListener, routes: Routes, shutdown: Shutdown) ->
     let serving = server.serve_with_incoming_shutdown(incoming(listener), async move { leave.triggered().await });
     tokio::select! {
         biased;
-        served = serving => served,
+        result = serving => result,
         () = overdue(&shutdown) => {
             tracing::warn!("gRPC calls did not end within the grace period and were cut");
             Ok(())

@@ -8,7 +8,7 @@ use rand_core::{TryCryptoRng, TryRng};
 
 /// A source of randomness fit for keys, for everything that asks for a `rand_core` 0.10 `CryptoRng`.
 ///
-/// It is a ChaCha generator of the thread, seeded and reseeded by the operating system. In a simulated world it is the
+/// It is a `ChaCha` generator of the thread, seeded and reseeded by the operating system. In a simulated world it is the
 /// world's own, started from its seed, and fit for nothing but telling the same story twice.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Random;

@@ -217,7 +217,7 @@ impl<T> Unpin for Task<T> {}
 
 impl<T> std::fmt::Debug for Task<T> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Task").field("name", &self.name).field("finished", &self.is_finished()).finish()
+        f.debug_struct("Task").field("name", &self.name).field("finished", &self.is_finished()).finish_non_exhaustive()
     }
 }
 

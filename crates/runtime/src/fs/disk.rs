@@ -65,7 +65,10 @@ fn write_new(path: &Path, contents: &[u8], access: Access) -> io::Result<()> {
 }
 
 pub(super) fn create_dir_all(path: &Path) -> io::Result<()> {
-    in_world!(disk => disk.create_folder(path));
+    in_world!(disk => {
+        disk.create_folder(path);
+        Ok(())
+    });
     fs::create_dir_all(path)
 }
 

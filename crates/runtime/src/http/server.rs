@@ -3,12 +3,14 @@
 use std::convert::Infallible;
 use std::future::Future;
 use std::net::SocketAddr;
+use std::pin::Pin;
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::task::Poll;
 use std::time::Duration;
 
 use hyper::body::Incoming;
 use hyper::rt::Executor;
+use hyper::server::conn::http1;
 use hyper::{Request, Response};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::server::conn::auto;
@@ -81,7 +83,7 @@ where
     let listener = listener.into();
     let places = Arc::new(Semaphore::new(options.max_connections.min(Semaphore::MAX_PERMITS)));
     let limits = Limits { head: options.header_timeout, idle: options.idle_timeout, write: options.write_timeout };
-    let builder = Arc::new(builder(&options));
+    let protocols = Protocols::of(&options);
     let open = Arc::new(Open::default());
     let drain = Drain::new();
     loop {
@@ -101,13 +103,15 @@ where
         let pulse = Arc::new(Pulse::default());
         open.add(&pulse);
         let connection = Connection {
-            builder: builder.clone(),
+            protocols: protocols.clone(),
             service: make_service(peer),
             io: Felt::new(stream, pulse.clone(), place),
-            watch: Watch::new(pulse.clone(), limits),
-            pulse,
-            in_flight: drain.enter(),
-            shutdown: shutdown.clone(),
+            life: Life {
+                watch: Watch::new(pulse.clone(), limits),
+                pulse,
+                in_flight: drain.enter(),
+                shutdown: shutdown.clone(),
+            },
         };
         drop(task::spawn(options.name, connection.run(peer)));
     }
@@ -121,20 +125,37 @@ where
     Served { cut }
 }
 
-fn builder(options: &ServeOptions) -> auto::Builder<Spawner> {
-    let mut builder = auto::Builder::new(Spawner { name: options.name });
-    let header_bytes = options.max_header_bytes.max(HEADER_BYTES_MIN);
-    // The connection's watch does what hyper's timer of heads would, without a timer for each request.
-    builder.http1().timer(TokioTimer::new()).header_read_timeout(None).max_buf_size(header_bytes).half_close(false);
-    if options.max_headers != HEADERS_ON_STACK {
-        builder.http1().max_headers(options.max_headers);
+/// What a connection is served by. hyper-util's builder looks at its first bytes to tell HTTP/2 from HTTP/1.1.
+#[derive(Clone)]
+enum Protocols {
+    Http1(Arc<http1::Builder>),
+    Both(Arc<auto::Builder<Spawner>>),
+}
+
+impl Protocols {
+    fn of(options: &ServeOptions) -> Self {
+        let header_bytes = options.max_header_bytes.max(HEADER_BYTES_MIN);
+        // The connection's watch does what hyper's timer of heads would, without a timer for each request.
+        if !options.h2c {
+            let mut builder = http1::Builder::new();
+            builder.timer(TokioTimer::new()).header_read_timeout(None).max_buf_size(header_bytes);
+            if options.max_headers != HEADERS_ON_STACK {
+                builder.max_headers(options.max_headers);
+            }
+            return Self::Http1(Arc::new(builder));
+        }
+        let mut builder = auto::Builder::new(Spawner { name: options.name });
+        builder.http1().timer(TokioTimer::new()).header_read_timeout(None).max_buf_size(header_bytes);
+        if options.max_headers != HEADERS_ON_STACK {
+            builder.http1().max_headers(options.max_headers);
+        }
+        builder
+            .http2()
+            .timer(TokioTimer::new())
+            .max_concurrent_streams(options.max_streams)
+            .max_header_list_size(u32::try_from(header_bytes).unwrap_or(u32::MAX));
+        Self::Both(Arc::new(builder))
     }
-    builder
-        .http2()
-        .timer(TokioTimer::new())
-        .max_concurrent_streams(options.max_streams)
-        .max_header_list_size(u32::try_from(header_bytes).unwrap_or(u32::MAX));
-    if options.h2c { builder } else { builder.http1_only() }
 }
 
 /// The connections that are open, to tell them when to leave. Locked when one is opened and at the end.
@@ -168,9 +189,14 @@ impl Open {
 }
 
 struct Connection<S> {
-    builder: Arc<auto::Builder<Spawner>>,
+    protocols: Protocols,
     service: S,
     io: Felt,
+    life: Life,
+}
+
+/// What decides how long a connection lives.
+struct Life {
     pulse: Arc<Pulse>,
     watch: Watch,
     in_flight: InFlight,
@@ -190,15 +216,36 @@ where
     F: Future<Output = Response<Body>> + Send + 'static,
 {
     async fn run(self, peer: SocketAddr) {
-        let Self { builder, service, io, pulse, mut watch, in_flight, shutdown } = self;
-        let _in_flight = in_flight;
-        let beats = pulse.clone();
+        let Self { protocols, service, io, life } = self;
+        let beats = life.pulse.clone();
         let service = hyper::service::service_fn(move |request: Request<Incoming>| {
             let beat = beats.request_begins(request.version() == hyper::Version::HTTP_2);
             let answer = service(request);
             async move { Ok::<_, Infallible>(answer.await.map(|body| Beating { body, _beat: beat })) }
         });
-        let serving = builder.serve_connection_with_upgrades(TokioIo::new(io), service);
+        let io = TokioIo::new(io);
+        match protocols {
+            Protocols::Http1(builder) => {
+                let serving = builder.serve_connection(io, service).with_upgrades();
+                life.live(peer, serving, http1::UpgradeableConnection::graceful_shutdown).await;
+            }
+            Protocols::Both(builder) => {
+                let serving = builder.serve_connection_with_upgrades(io, service);
+                life.live(peer, serving, auto::UpgradeableConnection::graceful_shutdown).await;
+            }
+        }
+    }
+}
+
+impl Life {
+    /// Drives a connection until it ends, is cut, or has to leave.
+    async fn live<C, E>(self, peer: SocketAddr, serving: C, leave: impl Fn(Pin<&mut C>))
+    where
+        C: Future<Output = Result<(), E>>,
+        E: std::fmt::Display,
+    {
+        let Self { pulse, mut watch, in_flight, shutdown } = self;
+        let _in_flight = in_flight;
         tokio::pin!(serving);
         let look = tokio::time::sleep(watch.period());
         tokio::pin!(look);
@@ -228,7 +275,7 @@ where
             }
         };
         // Requests in flight are answered, no new ones are taken.
-        serving.as_mut().graceful_shutdown();
+        leave(serving.as_mut());
         let _ = tokio::time::timeout(goodbye, serving).await;
     }
 }

@@ -114,10 +114,9 @@ impl Disk {
         Ok(())
     }
 
-    pub(crate) fn create_folder(&self, path: &Path) -> io::Result<()> {
+    pub(crate) fn create_folder(&self, path: &Path) {
         let mut contents = self.lock_contents();
         contents.folders.extend(path.ancestors().map(Path::to_owned));
-        Ok(())
     }
 
     pub(crate) fn remove(&self, path: &Path) -> io::Result<()> {

@@ -12,12 +12,12 @@ use pocket_runtime::{clock, fs, grpc, http, random, task};
 
 use crate::support::{client_options, get, post, serve_options};
 
-const UNTIL: Duration = Duration::from_secs(120);
+const UNTIL: Duration = Duration::from_mins(2);
 
 async fn echo(request: Request<Incoming>) -> Response<Body> {
     event(format!("serves {}", request.uri().path()));
     tokio::time::sleep(Duration::from_millis(random::range(0..20))).await;
-    let body = request.into_body().collect().await.map(|body| body.to_bytes()).unwrap_or_default();
+    let body = request.into_body().collect().await.map(http_body_util::Collected::to_bytes).unwrap_or_default();
     Response::new(Body::full(body))
 }
 
