@@ -33,16 +33,14 @@ pub mod session {
     /// The session could not be assembled.
     pub const HYDRATION: Registered = Registered::new(SPACE, 1101, "error during session hydration");
     /// No such application. The description is the chain's, blemishes included.
-    pub const APP_NOT_FOUND: Registered =
-        Registered::new(SPACE, 1102, "application for session not found not found ");
+    pub const APP_NOT_FOUND: Registered = Registered::new(SPACE, 1102, "application for session not found not found ");
     /// The application has no stake for the service at that height.
     pub const APP_NOT_STAKED_FOR_SERVICE: Registered =
         Registered::new(SPACE, 1103, "application in session not staked for requested service");
     /// Nobody serves the service. The description is the chain's.
     pub const SUPPLIERS_NOT_FOUND: Registered = Registered::new(SPACE, 1104, "no suppliers not found for session");
     /// The application's address is not bech32 of this chain.
-    pub const INVALID_APP_ADDRESS: Registered =
-        Registered::new(SPACE, 1105, "invalid application address for session");
+    pub const INVALID_APP_ADDRESS: Registered = Registered::new(SPACE, 1105, "invalid application address for session");
     /// A height is out of range or out of order.
     pub const INVALID_BLOCK_HEIGHT: Registered = Registered::new(SPACE, 1107, "invalid block height for session");
     /// The session id is empty.
@@ -140,8 +138,7 @@ pub mod proof {
     /// Claim and proof name different session ends.
     pub const INVALID_SESSION_END_HEIGHT: Registered = Registered::new(SPACE, 1117, "invalid session end height");
     /// Claim and proof name different session starts.
-    pub const INVALID_SESSION_START_HEIGHT: Registered =
-        Registered::new(SPACE, 1118, "invalid session start height");
+    pub const INVALID_SESSION_START_HEIGHT: Registered = Registered::new(SPACE, 1118, "invalid session start height");
     /// A parameter breaks a rule.
     pub const PARAM_INVALID: Registered = Registered::new(SPACE, 1120, "the provided param is invalid");
     /// The claim came too early or too late (§5.3).
@@ -166,8 +163,7 @@ pub mod proof {
     /// The operator cannot pay the submission fee.
     pub const NOT_ENOUGH_FUNDS: Registered = Registered::new(SPACE, 1127, "not enough funds to submit proof");
     /// The submission fee could not be moved.
-    pub const FAILED_TO_DEDUCT_FEE: Registered =
-        Registered::new(SPACE, 1128, "failed to deduct proof submission fee");
+    pub const FAILED_TO_DEDUCT_FEE: Registered = Registered::new(SPACE, 1128, "failed to deduct proof submission fee");
     /// The claim settles without a proof (§8.4).
     pub const NOT_REQUIRED: Registered = Registered::new(SPACE, 1129, "proof not required");
     /// The proved relay misses the service's difficulty (§7.1).
@@ -229,8 +225,7 @@ pub mod sdk {
     /// The fee is below the node's minimum.
     pub const INSUFFICIENT_FEE: Registered = Registered::new(SPACE, 13, "insufficient fee");
     /// More signatures than the chain allows.
-    pub const TOO_MANY_SIGNATURES: Registered =
-        Registered::new(SPACE, 14, "maximum number of signatures exceeded");
+    pub const TOO_MANY_SIGNATURES: Registered = Registered::new(SPACE, 14, "maximum number of signatures exceeded");
     /// No signature at all.
     pub const NO_SIGNATURES: Registered = Registered::new(SPACE, 15, "no signatures supplied");
     /// Rules of unordered transactions, empty transactions and the like.
@@ -251,4 +246,16 @@ pub mod sdk {
     pub const WRONG_SEQUENCE: Registered = Registered::new(SPACE, 32, "incorrect account sequence");
     /// The timeout has passed.
     pub const TX_TIMEOUT: Registered = Registered::new(SPACE, 42, "tx timeout");
+}
+
+/// Failures that are nobody's registered error (§9.3).
+pub mod undefined {
+    use super::super::Registered;
+
+    const SPACE: &str = "undefined";
+
+    /// What a message handler refused with a gRPC status.
+    pub const FAILED_MESSAGE: Registered = Registered::new(SPACE, 1, "failed to execute message");
+    /// What a message handler tripped over.
+    pub const RECOVERED: Registered = Registered::new(SPACE, 111_222, "recovered");
 }
