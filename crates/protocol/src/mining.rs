@@ -12,7 +12,8 @@ pub mod profit;
 #[cfg(test)]
 mod tests;
 
-use num_bigint::{BigInt, BigUint, Sign};
+pub use num_bigint::BigUint;
+use num_bigint::{BigInt, Sign};
 use num_integer::Integer as _;
 use num_rational::BigRational;
 use num_traits::{ToPrimitive as _, Zero as _};
@@ -21,8 +22,6 @@ pub use self::difficulty::{
     ComputeUnitsEntry, Difficulty, DifficultyEntry, DifficultyUpdate, compute_units_at_height, difficulty_at_height,
     ema, new_target, update_difficulty,
 };
-pub use self::profit::{Decision, Fees, decide};
-
 use crate::params;
 
 /// A difficulty target: a relay counts when its hash, read as a big-endian number, is below it.

@@ -13,6 +13,7 @@ use num_bigint::BigUint;
 use sha2::{Digest, Sha256};
 
 use self::cooked::{COOKED, LEN};
+use crate::params::Proof;
 
 /// Distance between the two taps of the generator.
 const TAP: usize = 273;
@@ -99,6 +100,12 @@ pub struct Terms {
     pub threshold_upokt: BigUint,
     /// `proof_request_probability`, in `[0, 1]`.
     pub probability: f64,
+}
+
+impl From<&Proof> for Terms {
+    fn from(params: &Proof) -> Self {
+        Self { threshold_upokt: params.requirement_threshold.0.into(), probability: params.request_probability }
+    }
 }
 
 /// Returns `SHA256` of the claim's protobuf bytes as stored, the input of the draw.

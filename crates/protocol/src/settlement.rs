@@ -55,7 +55,7 @@ use crate::{Height, Upokt};
 
 /// Settles the claims that are due at `input.height`.
 ///
-/// The result is what the chain's EndBlocker of the tokenomics module does before it updates difficulties. It does
+/// The result is what the chain's `EndBlocker` of the tokenomics module does before it updates difficulties. It does
 /// nothing at all when no claim is due.
 ///
 /// # Errors

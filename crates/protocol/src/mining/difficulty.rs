@@ -2,8 +2,9 @@
 
 use num_bigint::BigInt;
 use num_integer::Integer as _;
+use pocket_proto::pocket::service::{EventRelayMiningDifficultyUpdated, RelayMiningDifficulty};
 
-use super::{BASE_TARGET, MiningError, Target, integer};
+use super::{BASE_TARGET, MiningError, Target, integer, target};
 use crate::Height;
 
 /// Mantissa of the double `0.1`, the smoothing factor of the average, as an integer over `2^EMA_SCALE_BITS`.
@@ -22,6 +23,30 @@ pub struct Difficulty {
     pub num_relays_ema: u64,
     /// Target derived from the average.
     pub target: Target,
+}
+
+impl Difficulty {
+    /// Reads the chain's message.
+    ///
+    /// # Errors
+    /// The target is not 32 bytes long.
+    pub fn from_message(message: &RelayMiningDifficulty) -> Result<Self, MiningError> {
+        Ok(Self {
+            block_height: message.block_height,
+            num_relays_ema: message.num_relays_ema,
+            target: target(&message.target_hash)?,
+        })
+    }
+
+    /// Returns the chain's message about the difficulty of `service_id`.
+    pub fn to_message(&self, service_id: &str) -> RelayMiningDifficulty {
+        RelayMiningDifficulty {
+            service_id: service_id.to_owned(),
+            block_height: self.block_height,
+            num_relays_ema: self.num_relays_ema,
+            target_hash: self.target.to_vec().into(),
+        }
+    }
 }
 
 /// A difficulty with the height from which it is looked up.
@@ -53,18 +78,27 @@ pub struct DifficultyUpdate {
     pub history: Vec<DifficultyEntry>,
 }
 
+impl DifficultyUpdate {
+    /// Returns the event that announces the update of `service_id`.
+    pub fn event(&self, service_id: &str) -> EventRelayMiningDifficultyUpdated {
+        EventRelayMiningDifficultyUpdated {
+            service_id: service_id.to_owned(),
+            prev_target_hash_hex_encoded: hex::encode(self.previous.target),
+            new_target_hash_hex_encoded: hex::encode(self.current.target),
+            prev_num_relays_ema: self.previous.num_relays_ema,
+            new_num_relays_ema: self.current.num_relays_ema,
+        }
+    }
+}
+
 /// Returns the difficulty that held at `height`: the latest entry at or before it, else the base target (§7.4).
 ///
 /// `history` may be in any order. The default does not depend on the live difficulty.
 pub fn difficulty_at_height(history: &[DifficultyEntry], height: Height, target_num_relays: u64) -> Difficulty {
-    history
-        .iter()
-        .filter(|entry| entry.effective_height <= height)
-        .max_by_key(|entry| entry.effective_height)
-        .map_or(
-            Difficulty { block_height: Height::default(), num_relays_ema: target_num_relays, target: BASE_TARGET },
-            |entry| entry.difficulty.clone(),
-        )
+    history.iter().filter(|entry| entry.effective_height <= height).max_by_key(|entry| entry.effective_height).map_or(
+        Difficulty { block_height: Height::default(), num_relays_ema: target_num_relays, target: BASE_TARGET },
+        |entry| entry.difficulty.clone(),
+    )
 }
 
 /// Returns the compute units per relay that held at `height`: the latest entry at or before it, else `live` (§7.5).

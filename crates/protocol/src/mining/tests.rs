@@ -3,16 +3,15 @@
 use num_bigint::BigUint;
 
 use super::difficulty::{change_compute_units, set_compute_units};
-use super::profit::{self, Fees};
+use super::profit::{self, Decision, Fees, decide};
 use super::{
-    BASE_TARGET, ComputeUnitsEntry, Decision, Difficulty, MiningError, Price, Work, applicable, claimed_upokt,
-    compute_units_at_height, cost, decide, ema, estimated_compute_units, estimated_relays, multiplier, new_target,
+    BASE_TARGET, ComputeUnitsEntry, Difficulty, MiningError, Price, Work, applicable, claimed_upokt,
+    compute_units_at_height, cost, ema, estimated_compute_units, estimated_relays, multiplier, new_target,
     relays_price, target, update_difficulty,
 };
 use crate::sampling::{GoRand, Requirement};
 
-const PRICE: Price =
-    Price { compute_units_to_tokens_multiplier: 42_000_000, compute_unit_cost_granularity: 1_000_000 };
+const PRICE: Price = Price { compute_units_to_tokens_multiplier: 42_000_000, compute_unit_cost_granularity: 1_000_000 };
 
 #[test]
 fn a_hash_counts_only_below_the_target() {
@@ -42,7 +41,8 @@ fn averages_are_those_of_the_description() {
 fn an_average_stays_between_its_parts() {
     let mut random = GoRand::new(7);
     for _ in 0..10_000 {
-        let (previous, current) = (random.uint64() >> (random.uint64() % 64), random.uint64() >> (random.uint64() % 64));
+        let (previous, current) =
+            (random.uint64() >> (random.uint64() % 64), random.uint64() >> (random.uint64() % 64));
         let average = ema(previous, current);
         let (low, high) = (previous.min(current), previous.max(current));
         // Truncation may take one off, and the double above one tenth may round one up.
@@ -69,6 +69,17 @@ fn targets_fall_as_traffic_grows_and_never_leave_the_base() {
 fn an_average_that_would_be_zero_is_an_error() {
     let previous = Difficulty { block_height: 1, num_relays_ema: 0, target: BASE_TARGET };
     assert_eq!(update_difficulty(Some(&previous), true, 5, 10, 57, 61), Err(MiningError::EmaZero));
+}
+
+#[test]
+fn a_difficulty_is_the_same_after_it_travelled() {
+    let easy = Difficulty { block_height: 57, num_relays_ema: 11, target: BASE_TARGET };
+    assert_eq!(Difficulty::from_message(&easy.to_message("svc1")), Ok(easy.clone()));
+    let update = update_difficulty(Some(&easy), true, 1, 3, 57, 61).expect("relays were claimed");
+    let event = update.event("svc1");
+    assert_eq!((event.prev_num_relays_ema, event.new_num_relays_ema), (11, 9));
+    assert_eq!(event.prev_target_hash_hex_encoded, "ff".repeat(32));
+    assert_eq!(event.new_target_hash_hex_encoded, "55".repeat(32));
 }
 
 #[test]

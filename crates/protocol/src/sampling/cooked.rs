@@ -1,6 +1,6 @@
 //! Seed table of Go's additive lagged Fibonacci generator (the constant `rngCooked` of Go's `math/rand`).
 //!
-//! The values are those of 780e10 steps of the generator and are XORed into the state when a source is seeded (§8.4.2).
+//! The values are those of 780e10 steps of the generator and enter the state by exclusive or when a source is seeded (§8.4.2).
 
 /// Length of the generator's state.
 pub(super) const LEN: usize = 607;

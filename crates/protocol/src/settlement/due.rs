@@ -30,7 +30,8 @@ pub fn due_session_ends(shared: &SharedState, height: Height) -> Vec<Height> {
 
 /// Returns the claims that are due, in the chain's order: by candidate session end, then by session id and supplier.
 ///
-/// A claim is due at exactly one height. One that missed it is never found again (§8.7.1).
+/// A claim is due at the height that follows from the parameters at its session end. One that missed it is not looked
+/// for again, unless windows of another epoch happen to point at it (§8.7.1).
 pub fn due_claims<'a>(input: &SettlementInput<'a>) -> Vec<&'a Claim> {
     let mut due = Vec::new();
     for end in due_session_ends(input.shared, input.height) {

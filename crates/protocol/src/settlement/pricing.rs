@@ -8,7 +8,7 @@ use super::input::InputError;
 use super::{Settlement, header, refusal};
 use crate::error::{ChainError, quoted};
 use crate::mining::{self, Amounts, Work};
-use crate::sampling::{self, Requirement, Terms};
+use crate::sampling::{self, Requirement};
 use crate::windows::Windows;
 
 /// A claim with everything that both phases of settlement derive from it.
@@ -88,11 +88,7 @@ impl Settlement<'_> {
         let end = header(claim).session_end_block_height;
         let seed_height = Windows::after(end, self.input.shared.at(end).offsets()).seed_height();
         let seed_block_hash = self.input.block_hashes.get(&seed_height).map_or(&[][..], Vec::as_slice);
-        let terms = Terms {
-            threshold_upokt: self.input.proof.requirement_threshold.0.into(),
-            probability: self.input.proof.request_probability,
-        };
         let hash = sampling::claim_hash(&claim.encode_to_vec());
-        sampling::decide(&hash, seed_block_hash, claimed_upokt, &terms).requirement
+        sampling::decide(&hash, seed_block_hash, claimed_upokt, &self.input.proof.into()).requirement
     }
 }

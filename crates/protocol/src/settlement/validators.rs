@@ -68,9 +68,7 @@ impl Settlement<'_> {
                 Reason::TlmRelayBurnEqualsMintValidatorRewardDistribution => {
                     Reason::TlmRelayBurnEqualsMintDelegatorRewardDistribution
                 }
-                Reason::TlmGlobalMintValidatorRewardDistribution => {
-                    Reason::TlmGlobalMintDelegatorRewardDistribution
-                }
+                Reason::TlmGlobalMintValidatorRewardDistribution => Reason::TlmGlobalMintDelegatorRewardDistribution,
                 other => other,
             };
             operations.pay(module::TOKENOMICS, &recipient, reason, amount);

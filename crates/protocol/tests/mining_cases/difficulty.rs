@@ -31,10 +31,14 @@ pub(crate) fn ema(case: &Case<'_>) {
     }
     let update = update.unwrap_or_else(|error| panic!("{}: {error}", case.name()));
     assert_eq!(update.current, difficulty(&go, go.integer("block_height")), "{}", case.name());
-    let history: Vec<_> = go.list("history").iter().map(|entry| {
-        let difficulty = difficulty(entry, entry.integer("block_height"));
-        DifficultyEntry { effective_height: entry.integer("effective_height"), difficulty }
-    }).collect();
+    let history: Vec<_> = go
+        .list("history")
+        .iter()
+        .map(|entry| {
+            let difficulty = difficulty(entry, entry.integer("block_height"));
+            DifficultyEntry { effective_height: entry.integer("effective_height"), difficulty }
+        })
+        .collect();
     assert_eq!(update.history, history, "{}: history", case.name());
 }
 
@@ -84,10 +88,14 @@ pub(crate) fn claim_amount(case: &Case<'_>) {
 
 pub(crate) fn difficulty_at_height(case: &Case<'_>) {
     let target_num_relays = case.integer("target_num_relays");
-    let history: Vec<_> = case.list("history").iter().map(|entry| {
-        let effective_height = entry.integer("effective_height");
-        DifficultyEntry { effective_height, difficulty: difficulty(entry, effective_height) }
-    }).collect();
+    let history: Vec<_> = case
+        .list("history")
+        .iter()
+        .map(|entry| {
+            let effective_height = entry.integer("effective_height");
+            DifficultyEntry { effective_height, difficulty: difficulty(entry, effective_height) }
+        })
+        .collect();
     for query in case.list("queries") {
         let height = query.integer("height");
         let found = mining::difficulty_at_height(&history, height, target_num_relays);

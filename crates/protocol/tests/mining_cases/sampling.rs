@@ -1,8 +1,10 @@
 //! `sampling.json`: Go's generator, varints, seeded floats, the whole decision.
 
 use num_bigint::BigUint;
+use pocket_protocol::Upokt;
 use pocket_protocol::mining::{self, Price, Work};
-use pocket_protocol::sampling::{self, GoRand, Sample, Terms};
+use pocket_protocol::params::Proof;
+use pocket_protocol::sampling::{self, GoRand, Sample};
 use prost::Message as _;
 
 use super::{Case, exact_float, integer};
@@ -63,11 +65,13 @@ pub(crate) fn proof_requirement(case: &Case<'_>) {
 
     let hash = sampling::claim_hash(&claim_bytes);
     assert_eq!(hash, case.array("claim_hash"), "{}", case.name());
-    let terms = Terms {
-        threshold_upokt: case.integer("proof_requirement_threshold"),
-        probability: case.exact_float("proof_request_probability"),
+    let params = Proof {
+        request_probability: case.exact_float("proof_request_probability"),
+        requirement_threshold: Upokt(case.integer("proof_requirement_threshold")),
+        missing_penalty: Upokt::ZERO,
+        submission_fee: Upokt::ZERO,
     };
-    let decision = sampling::decide(&hash, &case.bytes("seed_block_hash"), &claimed, &terms);
+    let decision = sampling::decide(&hash, &case.bytes("seed_block_hash"), &claimed, &(&params).into());
     assert_eq!(decision.sample.seed_hash, case.array("seed_hash"), "{}", case.name());
     assert_eq!(decision.sample.seed, case.integer::<i64>("varint_seed"), "{}", case.name());
     assert_eq!(decision.sample.value.to_bits(), case.exact_float("sample").to_bits(), "{}", case.name());

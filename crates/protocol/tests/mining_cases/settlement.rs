@@ -12,9 +12,7 @@ use pocket_proto::pocket::shared::{
 use pocket_protocol::Upokt;
 use pocket_protocol::mining::{Difficulty, DifficultyEntry};
 use pocket_protocol::params::{Proof, Shared, SharedState, Shares, Tokenomics};
-use pocket_protocol::settlement::{
-    Movement, ServiceFacts, SettlementInput, SettlementOutcome, Validator, settle,
-};
+use pocket_protocol::settlement::{Movement, ServiceFacts, SettlementInput, SettlementOutcome, Validator, settle};
 use pocket_protocol::windows::Windows;
 use prost::Message as _;
 use serde_json::Value;
@@ -31,8 +29,7 @@ pub(crate) fn settlement(case: &Case<'_>) {
 
     let removed = outcome.removed.len() as u64;
     let counts = (outcome.settled, outcome.expired, outcome.discarded, state.claims.len() as u64 - removed);
-    let expected =
-        (go.integer("settled"), go.integer("expired"), go.integer("discarded"), go.integer("claims_left"));
+    let expected = (go.integer("settled"), go.integer("expired"), go.integer("discarded"), go.integer("claims_left"));
     assert_eq!(counts, expected, "{}: settled, expired, discarded, left", case.name());
 
     assert_eq!(balance_changes(&outcome), state.expected_changes(&go), "{}: balances", case.name());
