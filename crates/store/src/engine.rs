@@ -14,6 +14,7 @@ use crate::leaf::{CommitBatch, CommitOutcome, PackedLeaf};
 use crate::lease::{Lease, LeaseInfo, LeaseName};
 use crate::ledger::{Count, Ledger};
 use crate::meter::{Allowance, ChargeKey, Reserved};
+use crate::redis::Redis;
 use crate::relay::{EntryId, LogEntry, LogStats};
 use crate::session::{SessionRecord, StoredSession};
 use crate::store::{KeyInfo, StoreOptions};
@@ -21,6 +22,7 @@ use crate::store::{KeyInfo, StoreOptions};
 #[derive(Debug)]
 pub(crate) enum Engine {
     Embedded(Embedded),
+    Redis(Box<Redis>),
 }
 
 /// Writes one method per verb that asks whichever engine there is.
@@ -31,6 +33,7 @@ macro_rules! verbs {
                 pub(crate) async fn $name(&self, $($argument: $type),*) -> $result {
                     match self {
                         Self::Embedded(engine) => engine.$name($($argument),*).await,
+                        Self::Redis(engine) => engine.$name($($argument),*).await,
                     }
                 }
             )*
@@ -94,9 +97,14 @@ impl Engine {
         Ok(Self::Embedded(Embedded::disk(folder, admin, options).await?))
     }
 
+    pub(crate) async fn redis(url: &str, options: &StoreOptions) -> Result<Self, StoreError> {
+        Ok(Self::Redis(Box::new(Redis::connect(url, options).await?)))
+    }
+
     pub(crate) fn kind(&self) -> &'static str {
         match self {
             Self::Embedded(engine) => engine.kind(),
+            Self::Redis(_) => "redis",
         }
     }
 }

@@ -41,6 +41,7 @@ pub mod store;
 mod append;
 mod embedded;
 mod engine;
+mod redis;
 
 pub use boundary::{BlockEvent, CacheKind, Event, RegistryAction, RegistryEvent, SupplierState, SupplierStatus};
 pub use error::{AppendError, CommitError, Fenced, LeaseError, PutError, StoreError};

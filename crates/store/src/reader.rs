@@ -25,6 +25,8 @@ pub struct Reader {
     own: BTreeMap<String, Own>,
     // When entries of other readers were last looked for.
     idle_checked: Option<Instant>,
+    // Set while a read is under way.
+    reading: bool,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -35,7 +37,14 @@ enum Own {
 
 impl Reader {
     pub(crate) fn new(engine: Arc<Engine>, consumer: &str, claim_idle: Duration) -> Self {
-        Self { engine, consumer: consumer.to_owned(), claim_idle, own: BTreeMap::new(), idle_checked: None }
+        Self {
+            engine,
+            consumer: consumer.to_owned(),
+            claim_idle,
+            own: BTreeMap::new(),
+            idle_checked: None,
+            reading: false,
+        }
     }
 
     /// Returns the next entries of these suppliers, at most `max` for each, waiting up to `wait` if there are none.
@@ -49,6 +58,16 @@ impl Reader {
             tokio::time::sleep(wait).await;
             return Ok(Vec::new());
         }
+        // A read that failed or was dropped may have been handed entries that nobody saw.
+        if std::mem::replace(&mut self.reading, true) {
+            self.own.clear();
+        }
+        let entries = self.read(suppliers, max, wait).await?;
+        self.reading = false;
+        Ok(entries)
+    }
+
+    async fn read(&mut self, suppliers: &[String], max: usize, wait: Duration) -> Result<Vec<LogEntry>, StoreError> {
         self.own.retain(|supplier, _| suppliers.contains(supplier));
         let entries = self.take_own(suppliers, max).await?;
         if !entries.is_empty() {

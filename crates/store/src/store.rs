@@ -122,6 +122,14 @@ impl Store {
         Ok(Self::over(Engine::disk(folder, admin, &options).await?, options))
     }
 
+    /// Connects to a Redis server, `redis://host:port/db` or `unix:///path`, and checks that it is fit for money.
+    ///
+    /// Fails with [`StoreError::Setup`] and a remedy if it is too old, may evict keys, or cannot keep the level of
+    /// durability; warns when it would forget everything at its own restart.
+    pub async fn redis(url: &str, options: StoreOptions) -> Result<Self, StoreError> {
+        Ok(Self::over(Engine::redis(url, &options).await?, options))
+    }
+
     fn over(engine: Engine, options: StoreOptions) -> Self {
         let engine = Arc::new(engine);
         let (appender, requests) = Appender::channel(options.append_queue_max);
