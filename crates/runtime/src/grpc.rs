@@ -10,7 +10,7 @@ use tonic::service::Routes;
 use tonic::transport::server::Connected;
 use tonic::transport::{Channel, Endpoint, Server};
 
-use crate::net::{self, TcpListener, TcpStream};
+use crate::net::{self, Alpn, TcpListener, TcpStream};
 use crate::shutdown::Shutdown;
 
 /// Streams one connection may have open at a time.
@@ -28,7 +28,7 @@ pub enum EndpointError {
         /// As given.
         endpoint: String,
     },
-    /// An `https://` endpoint.
+    /// An `https://` endpoint, in a build without TLS.
     #[error("cannot dial `{endpoint}`: https needs TLS support, which this build lacks; use an http:// endpoint")]
     Tls {
         /// As given.
@@ -36,22 +36,28 @@ pub enum EndpointError {
     },
 }
 
-/// Returns a channel to `endpoint` (`http://host:port`, or `host:port`) that connects at first use and again after a loss.
+/// Returns a channel to `endpoint` (`http://host:port`, `https://host:port`, or `host:port`) that connects at first use and again after a loss.
 ///
 /// `timeout` bounds both connecting and each call. Must be called inside a runtime.
 pub fn channel(endpoint: &str, timeout: Duration) -> Result<Channel, EndpointError> {
     let invalid = || EndpointError::Invalid { endpoint: endpoint.to_owned() };
     let text = if endpoint.contains("://") { endpoint.to_owned() } else { format!("http://{endpoint}") };
     let uri: Uri = text.parse().map_err(|_| invalid())?;
-    match uri.scheme_str() {
-        Some("http" | "tcp" | "grpc") => {}
-        Some("https") => return Err(EndpointError::Tls { endpoint: endpoint.to_owned() }),
+    let secure = match uri.scheme_str() {
+        Some("http" | "tcp" | "grpc") => false,
+        Some("https" | "grpcs") => true,
         _ => return Err(invalid()),
+    };
+    if secure && !net::HAS_TLS {
+        return Err(EndpointError::Tls { endpoint: endpoint.to_owned() });
     }
     let host = uri.host().ok_or_else(invalid)?;
-    let authority = format!("{host}:{}", uri.port_u16().unwrap_or(80));
+    let authority = format!("{host}:{}", uri.port_u16().unwrap_or(if secure { 443 } else { 80 }));
+    let origin = format!("{}://{authority}", if secure { "https" } else { "http" });
+    // tonic would refuse to dial https without TLS of its own; ours is in the connection, so only the calls say https.
     let dialled = Endpoint::from_shared(format!("http://{authority}"))
         .map_err(|_| invalid())?
+        .origin(origin.parse().map_err(|_| invalid())?)
         .timeout(timeout)
         .connect_timeout(timeout)
         .tcp_nodelay(true)
@@ -60,7 +66,14 @@ pub fn channel(endpoint: &str, timeout: Duration) -> Result<Channel, EndpointErr
         .keep_alive_while_idle(true);
     Ok(dialled.connect_with_connector_lazy(tower::service_fn(move |_: Uri| {
         let authority = authority.clone();
-        async move { Ok::<_, io::Error>(TokioIo::new(net::connect(&authority).await?)) }
+        async move {
+            let stream = if secure {
+                net::connect_tls(&authority, Alpn::Http2).await?
+            } else {
+                net::connect(&authority).await?
+            };
+            Ok::<_, io::Error>(TokioIo::new(stream))
+        }
     })))
 }
 

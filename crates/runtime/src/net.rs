@@ -9,6 +9,9 @@ use std::time::Duration;
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
+#[cfg(feature = "tls")]
+mod tls;
+
 /// How many connections the kernel keeps waiting for `accept`.
 pub const LISTEN_BACKLOG: u32 = 1024;
 
@@ -237,6 +240,9 @@ pub struct TcpStream {
 enum StreamKind {
     Tcp(tokio::net::TcpStream),
     Unix(tokio::net::UnixStream),
+    // Boxed: it is much larger than the others, and rarer.
+    #[cfg(feature = "tls")]
+    Tls(Box<tokio_rustls::client::TlsStream<TcpStream>>),
     #[cfg(feature = "simulation")]
     Simulated(turmoil::net::TcpStream),
 }
@@ -292,12 +298,53 @@ pub async fn connect_unix(path: &Path) -> io::Result<TcpStream> {
     Ok(TcpStream { inner: StreamKind::Unix(tokio::net::UnixStream::connect(path).await?) })
 }
 
+/// What TLS agrees to speak.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Alpn {
+    /// HTTP/1.1, also where a connection becomes a web socket.
+    Http1,
+    /// HTTP/2, for gRPC.
+    Http2,
+}
+
+/// Why TLS is not to be had in a build without it.
+#[cfg_attr(feature = "tls", expect(dead_code, reason = "this build has TLS"))]
+pub(crate) const NO_TLS: &str = "https needs TLS support, which this build lacks";
+
+/// Returns whether this build can speak TLS.
+pub(crate) const HAS_TLS: bool = cfg!(feature = "tls");
+
+/// Connects to `host_port` over TLS; the certificate must be good for the host, under the public roots or those of
+/// [`trust`].
+#[cfg(feature = "tls")]
+pub async fn connect_tls(host_port: &str, alpn: Alpn) -> io::Result<TcpStream> {
+    let stream = connect(host_port).await?;
+    let stream = tls::handshake(host_port, stream, alpn).await?;
+    Ok(TcpStream { inner: StreamKind::Tls(Box::new(stream)) })
+}
+
+/// Refuses: this build lacks TLS.
+#[cfg(not(feature = "tls"))]
+pub async fn connect_tls(_host_port: &str, _alpn: Alpn) -> io::Result<TcpStream> {
+    Err(io::Error::new(io::ErrorKind::Unsupported, NO_TLS))
+}
+
+/// Trusts the certificates of a PEM text beside the public roots, from the next TLS connection on; returns how many.
+///
+/// For operators whose nodes or backends have certificates of a private authority. Call it at start.
+#[cfg(feature = "tls")]
+pub fn trust(pem: &str) -> io::Result<usize> {
+    tls::trust(pem)
+}
+
 impl TcpStream {
     /// Returns the address of the other end; an error for a Unix socket.
     pub fn peer_addr(&self) -> io::Result<SocketAddr> {
         match &self.inner {
             StreamKind::Tcp(stream) => stream.peer_addr(),
             StreamKind::Unix(_) => Err(io::Error::new(io::ErrorKind::Unsupported, "a unix socket has no address")),
+            #[cfg(feature = "tls")]
+            StreamKind::Tls(stream) => stream.get_ref().0.peer_addr(),
             #[cfg(feature = "simulation")]
             StreamKind::Simulated(stream) => stream.peer_addr(),
         }
@@ -309,6 +356,8 @@ impl AsyncRead for TcpStream {
         match &mut self.inner {
             StreamKind::Tcp(stream) => Pin::new(stream).poll_read(cx, buf),
             StreamKind::Unix(stream) => Pin::new(stream).poll_read(cx, buf),
+            #[cfg(feature = "tls")]
+            StreamKind::Tls(stream) => Pin::new(stream).poll_read(cx, buf),
             #[cfg(feature = "simulation")]
             StreamKind::Simulated(stream) => Pin::new(stream).poll_read(cx, buf),
         }
@@ -320,6 +369,8 @@ impl AsyncWrite for TcpStream {
         match &mut self.inner {
             StreamKind::Tcp(stream) => Pin::new(stream).poll_write(cx, bytes),
             StreamKind::Unix(stream) => Pin::new(stream).poll_write(cx, bytes),
+            #[cfg(feature = "tls")]
+            StreamKind::Tls(stream) => Pin::new(stream).poll_write(cx, bytes),
             #[cfg(feature = "simulation")]
             StreamKind::Simulated(stream) => Pin::new(stream).poll_write(cx, bytes),
         }
@@ -333,6 +384,8 @@ impl AsyncWrite for TcpStream {
         match &mut self.inner {
             StreamKind::Tcp(stream) => Pin::new(stream).poll_write_vectored(cx, slices),
             StreamKind::Unix(stream) => Pin::new(stream).poll_write_vectored(cx, slices),
+            #[cfg(feature = "tls")]
+            StreamKind::Tls(stream) => Pin::new(stream).poll_write_vectored(cx, slices),
             #[cfg(feature = "simulation")]
             StreamKind::Simulated(stream) => Pin::new(stream).poll_write_vectored(cx, slices),
         }
@@ -342,6 +395,8 @@ impl AsyncWrite for TcpStream {
         match &self.inner {
             StreamKind::Tcp(stream) => stream.is_write_vectored(),
             StreamKind::Unix(stream) => stream.is_write_vectored(),
+            #[cfg(feature = "tls")]
+            StreamKind::Tls(stream) => stream.is_write_vectored(),
             #[cfg(feature = "simulation")]
             StreamKind::Simulated(_) => false,
         }
@@ -351,6 +406,8 @@ impl AsyncWrite for TcpStream {
         match &mut self.inner {
             StreamKind::Tcp(stream) => Pin::new(stream).poll_flush(cx),
             StreamKind::Unix(stream) => Pin::new(stream).poll_flush(cx),
+            #[cfg(feature = "tls")]
+            StreamKind::Tls(stream) => Pin::new(stream).poll_flush(cx),
             #[cfg(feature = "simulation")]
             StreamKind::Simulated(stream) => Pin::new(stream).poll_flush(cx),
         }
@@ -360,6 +417,8 @@ impl AsyncWrite for TcpStream {
         match &mut self.inner {
             StreamKind::Tcp(stream) => Pin::new(stream).poll_shutdown(cx),
             StreamKind::Unix(stream) => Pin::new(stream).poll_shutdown(cx),
+            #[cfg(feature = "tls")]
+            StreamKind::Tls(stream) => Pin::new(stream).poll_shutdown(cx),
             #[cfg(feature = "simulation")]
             StreamKind::Simulated(stream) => Pin::new(stream).poll_shutdown(cx),
         }

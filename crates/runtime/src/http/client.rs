@@ -12,14 +12,16 @@ use http_body::{Body as HttpBody, Frame, SizeHint};
 use http_body_util::Full;
 use hyper::body::Incoming;
 use hyper::client::conn::http1::{self, SendRequest};
+use hyper::client::conn::http2;
 use hyper::header::{HOST, HeaderValue};
 use hyper::{Request, Response, Uri, Version};
-use hyper_util::rt::TokioIo;
+use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::Instant;
 
-use super::body::{BodyError, BoxError, collect};
-use crate::net;
+use super::body::{Body, BodyError, BoxError, collect};
+use super::server::Spawner;
+use crate::net::{self, Alpn, TcpStream};
 use crate::task;
 
 /// Limits of a client. Every field is given at the call site.
@@ -139,18 +141,23 @@ struct Inner {
     options: ClientOptions,
     // Looked up by authority, never iterated. Locked to find or make a pool, never over an await.
     pools: Mutex<HashMap<String, Arc<Pool>>>,
+    // The same for https.
+    secure_pools: Mutex<HashMap<String, Arc<Pool>>>,
 }
 
 /// The connections to one authority. Held by the client and by each request to it.
 #[derive(Debug)]
 struct Pool {
     authority: String,
+    secure: bool,
     host: HeaderValue,
     places: Arc<Semaphore>,
     // Newest last, so that those not needed grow old and are dropped. Locked to take or give one back.
     idle: Mutex<Vec<Idle>>,
     idle_max: usize,
     idle_timeout: Duration,
+    // The one HTTP/2 connection, if there was need of it.
+    http2: tokio::sync::Mutex<Option<http2::SendRequest<Body>>>,
 }
 
 #[derive(Debug)]
@@ -162,13 +169,18 @@ struct Idle {
 /// Authorities kept; beyond, those without a connection in use are forgotten.
 const POOLS_MAX: usize = 4096;
 
+/// How often an HTTP/2 connection with requests is asked whether it lives, and how long it may take to answer.
+const HTTP2_KEEPALIVE: Duration = Duration::from_secs(20);
+/// What a peer may send ahead on HTTP/2.
+const HTTP2_WINDOW_BYTES: u32 = 1 << 20;
+
 /// What a new connection says of its place in the pool's logs.
 const CONNECTION_TASK: &str = "http client connection";
 
 impl Client {
     /// Makes a client with an empty pool.
     pub fn new(options: ClientOptions) -> Self {
-        Self { inner: Arc::new(Inner { options, pools: Mutex::default() }) }
+        Self { inner: Arc::new(Inner { options, pools: Mutex::default(), secure_pools: Mutex::default() }) }
     }
 
     /// Returns the limits given at the start.
@@ -176,7 +188,7 @@ impl Client {
         &self.inner.options
     }
 
-    /// Sends a request (absolute `http://` URI) and reads the whole answer, within the limits of the client.
+    /// Sends a request (absolute `http://` or `https://` URI) and reads the whole answer, within the limits of the client.
     pub async fn send(&self, request: Request<impl Into<Bytes>>) -> Result<Response<Bytes>, ClientError> {
         let limit = self.inner.options.request_timeout;
         self.send_within(request, limit).await
@@ -232,13 +244,15 @@ impl Client {
 
     fn pool(&self, uri: &Uri) -> Result<Arc<Pool>, ClientError> {
         let invalid = |reason| ClientError::Invalid { uri: uri.to_string(), reason };
-        match uri.scheme_str() {
-            Some("http") => {}
+        let secure = match uri.scheme_str() {
+            Some("http") => false,
+            Some("https") if net::HAS_TLS => true,
             Some("https") => return Err(invalid("https needs TLS support, which this build lacks")),
             _ => return Err(invalid("write http://host:port/path")),
-        }
+        };
         let authority = uri.authority().ok_or_else(|| invalid("it names no host"))?;
-        let mut pools = self.inner.pools.lock().unwrap_or_else(PoisonError::into_inner);
+        let pools = if secure { &self.inner.secure_pools } else { &self.inner.pools };
+        let mut pools = pools.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(pool) = pools.get(authority.as_str()) {
             return Ok(pool.clone());
         }
@@ -248,16 +262,97 @@ impl Client {
         let options = &self.inner.options;
         // Credentials in a URI are not part of its host, and never of an error.
         let host = authority.as_str().rsplit('@').next().unwrap_or_default();
+        let port = authority.port_u16().unwrap_or(if secure { 443 } else { 80 });
         let pool = Arc::new(Pool {
-            authority: format!("{}:{}", authority.host(), authority.port_u16().unwrap_or(80)),
+            authority: format!("{}:{port}", authority.host()),
+            secure,
             host: HeaderValue::from_str(host).map_err(|_| invalid("its host is not one"))?,
             places: Arc::new(Semaphore::new(options.max_per_host.min(Semaphore::MAX_PERMITS))),
             idle: Mutex::default(),
             idle_max: options.idle_per_host,
             idle_timeout: options.idle_timeout,
+            http2: tokio::sync::Mutex::default(),
         });
         pools.insert(authority.as_str().to_owned(), pool.clone());
         Ok(pool)
+    }
+
+    /// Sends a request over HTTP/2 (with prior knowledge, or agreed by TLS) and returns the answer as soon as its head
+    /// is there; both bodies flow as they come, and the answer's may end in trailers. For gRPC.
+    ///
+    /// All such requests to one authority share one connection. The request timeout bounds the time to the head.
+    pub async fn open_http2(&self, request: Request<Body>) -> Result<Response<Incoming>, ClientError> {
+        let (mut head, body) = request.into_parts();
+        let pool = self.pool(&head.uri)?;
+        head.version = Version::HTTP_2;
+        // HTTP/2 says it in `:authority`.
+        head.headers.remove(HOST);
+        let request = Request::from_parts(head, body);
+        let limit = self.inner.options.request_timeout;
+        let mut phase = Phase::Connect;
+        let result = tokio::time::timeout(limit, self.exchange_http2(&pool, request, &mut phase)).await;
+        result.unwrap_or_else(|_| Err(pool.timeout(phase, limit)))
+    }
+
+    async fn exchange_http2(
+        &self,
+        pool: &Pool,
+        request: Request<Body>,
+        phase: &mut Phase,
+    ) -> Result<Response<Incoming>, ClientError> {
+        let mut request = request;
+        for last in [false, true] {
+            *phase = Phase::Connect;
+            let mut sender = self.sender_http2(pool).await?;
+            *phase = Phase::Response;
+            match sender.try_send_request(request).await {
+                Ok(answer) => return Ok(answer),
+                Err(mut error) => match error.take_message() {
+                    // The connection was closed before it saw anything of the request.
+                    Some(unsent) if !last => request = unsent,
+                    _ => return Err(pool.broken(error.into_error())),
+                },
+            }
+        }
+        unreachable!("the last attempt returns")
+    }
+
+    async fn sender_http2(&self, pool: &Pool) -> Result<http2::SendRequest<Body>, ClientError> {
+        // Held while connecting, so that those who come meanwhile wait for one connection instead of opening theirs.
+        let mut slot = pool.http2.lock().await;
+        if let Some(sender) = slot.as_ref().filter(|sender| !sender.is_closed()) {
+            return Ok(sender.clone());
+        }
+        let io = self.dial(pool, Alpn::Http2).await?;
+        let mut builder = http2::Builder::new(Spawner { name: CONNECTION_TASK });
+        builder
+            .timer(TokioTimer::new())
+            .keep_alive_interval(HTTP2_KEEPALIVE)
+            .keep_alive_timeout(HTTP2_KEEPALIVE)
+            .initial_stream_window_size(HTTP2_WINDOW_BYTES)
+            .initial_connection_window_size(HTTP2_WINDOW_BYTES);
+        let (sender, connection) = builder.handshake(io).await.map_err(|error| pool.broken(error))?;
+        drop(task::spawn(CONNECTION_TASK, async move {
+            if let Err(error) = connection.await {
+                tracing::debug!(error = %error, "connection to a server ended with an error");
+            }
+        }));
+        *slot = Some(sender.clone());
+        Ok(sender)
+    }
+
+    async fn dial(&self, pool: &Pool, alpn: Alpn) -> Result<TokioIo<TcpStream>, ClientError> {
+        let limit = self.inner.options.connect_timeout;
+        let opening = async {
+            if pool.secure {
+                net::connect_tls(&pool.authority, alpn).await
+            } else {
+                net::connect(&pool.authority).await
+            }
+        };
+        let opened = tokio::time::timeout(limit, opening).await.map_err(|_| pool.timeout(Phase::Connect, limit))?;
+        let stream = opened.map_err(|source| ClientError::Connect { authority: pool.authority.clone(), source })?;
+        Ok(TokioIo::new(stream))
     }
 
     async fn exchange(
@@ -290,14 +385,8 @@ impl Client {
     }
 
     async fn connect(&self, pool: &Pool) -> Result<Sender, ClientError> {
-        let limit = self.inner.options.connect_timeout;
-        let opening = async {
-            let stream = net::connect(&pool.authority).await?;
-            http1::handshake::<_, Full<Bytes>>(TokioIo::new(stream)).await.map_err(io::Error::other)
-        };
-        let opened = tokio::time::timeout(limit, opening).await.map_err(|_| pool.timeout(Phase::Connect, limit))?;
-        let (sender, connection) =
-            opened.map_err(|source| ClientError::Connect { authority: pool.authority.clone(), source })?;
+        let io = self.dial(pool, Alpn::Http1).await?;
+        let (sender, connection) = http1::handshake::<_, Full<Bytes>>(io).await.map_err(|error| pool.broken(error))?;
         drop(task::spawn(CONNECTION_TASK, async move {
             if let Err(error) = connection.await {
                 tracing::debug!(error = %error, "connection to a server ended with an error");

@@ -4,6 +4,7 @@ use std::convert::Infallible;
 use std::future::Future;
 use std::net::SocketAddr;
 use std::pin::Pin;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::task::Poll;
 use std::time::Duration;
@@ -50,6 +51,9 @@ const HEADERS_ON_STACK: usize = 100;
 /// hyper refuses smaller buffers.
 const HEADER_BYTES_MIN: usize = 8192;
 
+/// What connections need to end after they have been cut.
+const LAST_STEPS: Duration = Duration::from_millis(500);
+
 /// How a server ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Served {
@@ -86,6 +90,7 @@ where
     let protocols = Protocols::of(&options);
     let open = Arc::new(Open::default());
     let drain = Drain::new();
+    let cut = Arc::new(AtomicUsize::new(0));
     loop {
         let accepted = shutdown.unless_triggered(async {
             let place = places.clone().acquire_owned().await.expect("the places are never closed");
@@ -110,6 +115,7 @@ where
                 watch: Watch::new(pulse.clone(), limits),
                 pulse,
                 in_flight: drain.enter(),
+                cut: cut.clone(),
                 shutdown: shutdown.clone(),
             },
         };
@@ -117,8 +123,9 @@ where
     }
     drop(listener);
     open.leave();
-    let _ = drain.wait(tokio::time::Instant::now() + shutdown.remaining()).await;
-    let cut = drain.count();
+    // Each connection cuts itself at the deadline; the slack is for their last steps.
+    let _ = drain.wait(tokio::time::Instant::now() + shutdown.remaining() + LAST_STEPS).await;
+    let cut = cut.load(Ordering::Relaxed) + drain.count();
     if cut > 0 {
         tracing::warn!(server = options.name, connections = cut, "connections outlived the grace period and were cut");
     }
@@ -139,6 +146,7 @@ impl Protocols {
         if !options.h2c {
             let mut builder = http1::Builder::new();
             builder.timer(TokioTimer::new()).header_read_timeout(None).max_buf_size(header_bytes);
+            builder.auto_date_header(is_dated());
             if options.max_headers != HEADERS_ON_STACK {
                 builder.max_headers(options.max_headers);
             }
@@ -146,6 +154,8 @@ impl Protocols {
         }
         let mut builder = auto::Builder::new(Spawner { name: options.name });
         builder.http1().timer(TokioTimer::new()).header_read_timeout(None).max_buf_size(header_bytes);
+        builder.http1().auto_date_header(is_dated());
+        builder.http2().auto_date_header(is_dated());
         if options.max_headers != HEADERS_ON_STACK {
             builder.http1().max_headers(options.max_headers);
         }
@@ -156,6 +166,14 @@ impl Protocols {
             .max_header_list_size(u32::try_from(header_bytes).unwrap_or(u32::MAX));
         Self::Both(Arc::new(builder))
     }
+}
+
+// hyper takes the date of answers from the machine's clock, which a simulated world does not have.
+fn is_dated() -> bool {
+    #[cfg(feature = "simulation")]
+    return !crate::simulation::is_simulated();
+    #[cfg(not(feature = "simulation"))]
+    true
 }
 
 /// The connections that are open, to tell them when to leave. Locked when one is opened and at the end.
@@ -200,6 +218,8 @@ struct Life {
     pulse: Arc<Pulse>,
     watch: Watch,
     in_flight: InFlight,
+    // Counts the connections that did not leave in time; read by the server at the end.
+    cut: Arc<AtomicUsize>,
     shutdown: Shutdown,
 }
 
@@ -244,7 +264,7 @@ impl Life {
         C: Future<Output = Result<(), E>>,
         E: std::fmt::Display,
     {
-        let Self { pulse, mut watch, in_flight, shutdown } = self;
+        let Self { pulse, mut watch, in_flight, cut, shutdown } = self;
         let _in_flight = in_flight;
         tokio::pin!(serving);
         let look = tokio::time::sleep(watch.period());
@@ -269,21 +289,23 @@ impl Life {
             End::Closed => return,
             End::Leaving => shutdown.remaining(),
             End::Cut(Cut::Idle) => watch.goodbye(),
-            End::Cut(cut) => {
-                tracing::debug!(%peer, ?cut, "connection cut");
+            End::Cut(reason) => {
+                tracing::debug!(%peer, ?reason, "connection cut");
                 return;
             }
         };
         // Requests in flight are answered, no new ones are taken.
         leave(serving.as_mut());
-        let _ = tokio::time::timeout(goodbye, serving).await;
+        if tokio::time::timeout(goodbye, serving).await.is_err() {
+            cut.fetch_add(1, Ordering::Relaxed);
+        }
     }
 }
 
 /// Lets hyper spawn its HTTP/2 streams through our door.
 #[derive(Clone, Debug)]
-struct Spawner {
-    name: &'static str,
+pub(super) struct Spawner {
+    pub(super) name: &'static str,
 }
 
 impl<F> Executor<F> for Spawner

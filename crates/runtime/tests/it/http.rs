@@ -15,7 +15,7 @@ use pocket_runtime::task;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::sync::Notify;
 
-use crate::support::{DEADLINE, Server, client, client_options, eventually, get, post, serve_options};
+use crate::support::{DEADLINE, Server, client, client_options, get, post, serve_options};
 
 async fn echo(request: Request<Incoming>) -> Response<Body> {
     match read_body(request.into_body(), 1000, DEADLINE).await {
@@ -178,17 +178,19 @@ async fn idle_connections_do_not_hold_up_leaving() {
 
 #[tokio::test]
 async fn what_outlives_the_grace_period_is_cut_and_counted() {
-    let server =
-        Server::start(serve_options(), Duration::from_millis(50), |_| std::future::pending::<Response<Body>>()).await;
+    let asked = Arc::new(Notify::new());
+    let heard = asked.clone();
+    let server = Server::start(serve_options(), Duration::from_millis(50), move |_| {
+        heard.notify_one();
+        std::future::pending::<Response<Body>>()
+    })
+    .await;
     let client = client();
     let request = server.get("/");
     let asking = task::spawn("test ask", async move { client.send(request).await });
-    eventually("the request is in flight", || {
-        task::census().iter().any(|tasks| tasks.name == "test server" && tasks.running > 0)
-    })
-    .await;
+    asked.notified().await;
     server.trigger.trigger();
-    assert!(server.served.await.unwrap().cut <= 1);
+    assert_eq!(server.served.await.unwrap().cut, 1);
     assert!(asking.await.unwrap().is_err());
 }
 
@@ -462,4 +464,40 @@ async fn an_upgraded_connection_speaks_freely() {
     assert!(head.starts_with(b"HTTP/1.1 101"));
     stream.write_all(&[41]).await.unwrap();
     assert_eq!(stream.read_u8().await.unwrap(), 42);
+}
+
+#[tokio::test]
+async fn http2_requests_share_a_connection_and_carry_trailers() {
+    let connections = Arc::new(AtomicUsize::new(0));
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().to_string();
+    let (trigger, shutdown) = pocket_runtime::shutdown::channel(DEADLINE);
+    let count = connections.clone();
+    let make = move |_| {
+        count.fetch_add(1, Ordering::Relaxed);
+        |request: Request<Incoming>| async move {
+            assert_eq!(request.version(), http::Version::HTTP_2);
+            assert!(!request.headers().contains_key("host"));
+            let body = request.into_body().collect().await.unwrap().to_bytes();
+            let mut trailers = http::HeaderMap::new();
+            trailers.insert("grpc-status", "0".parse().unwrap());
+            let body = http_body_util::Full::new(body).with_trailers(async { Some(Ok(trailers)) });
+            Response::new(Body::boxed(body))
+        }
+    };
+    let serving =
+        task::spawn("test server", pocket_runtime::http::serve_with_peer(listener, serve_options(), make, shutdown));
+    let client = client();
+    let ask = async |turn: usize| {
+        let request = Request::post(format!("http://{address}/service/method"));
+        let request = request.header("host", "old").body(Body::from(format!("turn {turn}"))).unwrap();
+        let body = client.open_http2(request).await.unwrap().into_body().collect().await.unwrap();
+        assert_eq!(body.trailers().unwrap()["grpc-status"], "0");
+        assert_eq!(body.to_bytes(), format!("turn {turn}"));
+    };
+    tokio::join!(ask(0), ask(1), ask(2));
+    ask(3).await;
+    assert_eq!(connections.load(Ordering::Relaxed), 1);
+    trigger.trigger();
+    assert_eq!(serving.await.unwrap().cut, 0);
 }

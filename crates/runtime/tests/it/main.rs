@@ -13,3 +13,5 @@ mod net;
 mod simulation;
 mod support;
 mod task;
+#[cfg(feature = "tls")]
+mod tls;
