@@ -2,15 +2,15 @@
 //!
 //! [`settle`] takes everything the chain would look up and returns everything it would change, in the chain's order:
 //!
-//! 1. [`due`]: claims whose one settlement height is this block;
-//! 2. [`pricing`]: work, worth and proof requirement of each, with the claim's status *as stored* (§8.4.3);
-//! 3. [`budget`]: what each application can pay per session, and what idle suppliers leave to busy ones;
-//! 4. [`payment`]: the token logic modules, claim by claim;
-//! 5. [`validators`]: the proposer shares of all claims, distributed once;
-//! 6. [`bank`]: all movements of tokens, summed by who, whom and why;
-//! 7. [`slashing`]: suppliers of expired claims.
+//! 1. `due`: claims whose one settlement height is this block;
+//! 2. `pricing`: work, worth and proof requirement of each, with the claim's status *as stored* (§8.4.3);
+//! 3. `budget`: what each application can pay per session, and what idle suppliers leave to busy ones;
+//! 4. `payment`: the token logic modules, claim by claim;
+//! 5. `validators`: the proposer shares of all claims, distributed once;
+//! 6. `bank`: all movements of tokens, summed by who, whom and why;
+//! 7. `slashing`: suppliers of expired claims.
 //!
-//! Amounts are exact: governance floats count as the decimal numbers they print as ([`ratio`]). Tokens are conserved:
+//! Amounts are exact: governance floats count as the decimal numbers they print as (`ratio`). Tokens are conserved:
 //! what is minted is distributed, and what leaves an application's stake is burned or reimbursed.
 //!
 //! Not here: moving balances, writing records, encoding events. The caller applies the [`Outcome`].
