@@ -13,7 +13,7 @@
 //! Amounts are exact: governance floats count as the decimal numbers they print as (`ratio`). Tokens are conserved:
 //! what is minted is distributed, and what leaves an application's stake is burned or reimbursed.
 //!
-//! Not here: moving balances, writing records, encoding events. The caller applies the [`Outcome`].
+//! Not here: moving balances, writing records, encoding events. The caller applies the [`SettlementOutcome`].
 
 mod bank;
 mod books;
