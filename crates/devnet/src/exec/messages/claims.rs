@@ -1,0 +1,78 @@
+//! Claims and proofs (protocol §8.1, §8.2): the rules are `pocket_protocol::proof`'s; here what they decide is done.
+
+use std::sync::Arc;
+
+use pocket_crypto::address::Address;
+use pocket_proto::pocket::proof::{MsgCreateClaim, MsgSubmitProof};
+use pocket_protocol::{
+    ChainError, GrpcStatus,
+    error::codes,
+    proof::{self, AcceptedClaim, AcceptedProof},
+};
+
+use super::parsed;
+use crate::{
+    exec::{Context, Failure, gas},
+    state::key,
+};
+
+pub(super) fn validate_claim(message: &MsgCreateClaim) -> Result<(), Failure> {
+    proof::check_claim_message(message)?;
+    Ok(())
+}
+
+pub(super) fn validate_proof(message: &MsgSubmitProof) -> Result<(), Failure> {
+    Ok(proof::check_proof_message(message)?)
+}
+
+fn failure(error: ChainError) -> Failure {
+    if error.is(&codes::undefined::RECOVERED) {
+        let what = error.text.strip_prefix("recovered: ").unwrap_or(&error.text).to_owned();
+        return Failure::Recovered(what);
+    }
+    error.into()
+}
+
+pub(super) fn create_claim(context: &mut Context<'_>, message: &MsgCreateClaim) -> Result<(), Failure> {
+    context.gas.consume(gas::SESSION, gas::AT_READ)?;
+    context.gas.consume(gas::PARAMS, gas::AT_READ)?;
+    let accepted: AcceptedClaim = proof::create_claim(context.state, message).map_err(failure)?;
+    context.gas.consume(gas::CLAIM, gas::AT_WRITE)?;
+    let header = accepted.claim.session_header.as_ref();
+    let session_id = header.map(|header| header.session_id.clone()).unwrap_or_default();
+    let supplier = accepted.claim.supplier_operator_address.clone();
+    context.state.put_claim(&session_id, &supplier, accepted.claim.clone());
+    if accepted.replaces {
+        context.emit(&accepted.updated_event());
+    } else {
+        context.emit(&accepted.created_event());
+    }
+    Ok(())
+}
+
+pub(super) fn submit_proof(context: &mut Context<'_>, message: &MsgSubmitProof) -> Result<(), Failure> {
+    context.gas.consume(gas::SESSION, gas::AT_READ)?;
+    context.gas.consume(gas::PARAMS, gas::AT_READ)?;
+    let accepted: AcceptedProof = proof::submit_proof(context.state, message).map_err(failure)?;
+    context.gas.consume(gas::CLAIM_READ, gas::AT_READ)?;
+    if !accepted.fee.is_zero() {
+        context.gas.consume(gas::TRANSFER, gas::AT_WRITE)?;
+        let operator = parsed(&message.supplier_operator_address)?;
+        context
+            .state
+            .transfer(&operator, &Address::module("proof"), accepted.fee.0, context.events)
+            .map_err(|error| codes::proof::FAILED_TO_DEDUCT_FEE.wrap(error).with_status(GrpcStatus::FailedPrecondition))?;
+    }
+    let bytes = message.proof.len() as u64;
+    context.gas.consume(bytes.saturating_mul(gas::WRITE_PER_BYTE), gas::AT_WRITE)?;
+    let session_id = accepted.proof.session_header.as_ref().map_or("", |header| header.session_id.as_str());
+    let key = key(session_id, &message.supplier_operator_address);
+    let replaces = context.state.proofs.contains_key(&key);
+    context.state.proofs.insert_mut(key, Arc::new(accepted.proof.clone()));
+    if replaces {
+        context.emit(&accepted.updated_event());
+    } else {
+        context.emit(&accepted.submitted_event());
+    }
+    Ok(())
+}

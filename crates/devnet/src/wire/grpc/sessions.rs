@@ -1,0 +1,58 @@
+//! Queries of the modules `shared`, `session` and `tokenomics`.
+
+use pocket_proto::pocket::{session, shared, tokenomics};
+use pocket_protocol::{error::GrpcStatus, session::get_session};
+use tonic::{Code, Status};
+
+use super::{At, refused, serve};
+
+serve!(shared::query_server::Query, "pocket.shared.Query", {
+    params, "Params", shared::QueryParamsRequest => shared::QueryParamsResponse, shared_params;
+    params_at_height, "ParamsAtHeight", shared::QueryParamsAtHeightRequest => shared::QueryParamsAtHeightResponse,
+        shared_params_at_height;
+});
+
+serve!(session::query_server::Query, "pocket.session.Query", {
+    params, "Params", session::QueryParamsRequest => session::QueryParamsResponse, session_params;
+    get_session, "GetSession", session::QueryGetSessionRequest => session::QueryGetSessionResponse, session_of;
+});
+
+serve!(tokenomics::query_server::Query, "pocket.tokenomics.Query", {
+    params, "Params", tokenomics::QueryParamsRequest => tokenomics::QueryParamsResponse, tokenomics_params;
+});
+
+fn shared_params(at: &At<'_>, _: shared::QueryParamsRequest) -> Result<shared::QueryParamsResponse, Status> {
+    Ok(shared::QueryParamsResponse { params: Some((&at.state.shared.live).into()) })
+}
+
+fn shared_params_at_height(
+    at: &At<'_>,
+    request: shared::QueryParamsAtHeightRequest,
+) -> Result<shared::QueryParamsAtHeightResponse, Status> {
+    if request.height < 0 {
+        return Err(Status::invalid_argument("height must be non-negative"));
+    }
+    Ok(shared::QueryParamsAtHeightResponse { params: Some((&at.state.shared_at(request.height)).into()) })
+}
+
+fn session_params(at: &At<'_>, _: session::QueryParamsRequest) -> Result<session::QueryParamsResponse, Status> {
+    Ok(session::QueryParamsResponse { params: Some((&at.state.session.live).into()) })
+}
+
+fn session_of(
+    at: &At<'_>,
+    request: session::QueryGetSessionRequest,
+) -> Result<session::QueryGetSessionResponse, Status> {
+    let found = get_session(&at.state, &request).map_err(|error| {
+        let code = error.status.unwrap_or(GrpcStatus::Internal).code();
+        refused(Code::from(code), &error)
+    })?;
+    Ok(session::QueryGetSessionResponse { session: Some(found) })
+}
+
+fn tokenomics_params(
+    at: &At<'_>,
+    _: tokenomics::QueryParamsRequest,
+) -> Result<tokenomics::QueryParamsResponse, Status> {
+    Ok(tokenomics::QueryParamsResponse { params: Some((&at.state.params.tokenomics).into()) })
+}
