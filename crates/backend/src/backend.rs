@@ -27,7 +27,7 @@ use crate::metrics::Metrics;
 const CLIENT_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// Idle connections are kept this long.
-const IDLE_TIMEOUT: Duration = Duration::from_secs(120);
+const IDLE_TIMEOUT: Duration = Duration::from_mins(2);
 
 /// Faults that can be waiting, at most.
 const FAULTS_MAX: usize = 1_000_000;

@@ -1,7 +1,7 @@
 //! The chain's blocks as they come.
 //!
 //! The node's event stream says that there is a block; the block itself is read by height, because only that answer has
-//! its hash. While the stream is silent or broken the newest block is polled for, so a proxy that eats WebSockets costs
+//! its hash. While the stream is silent or broken the newest block is polled for, so a proxy that eats `WebSocket`s costs
 //! a moment and never a session.
 
 use std::collections::BTreeMap;

@@ -148,6 +148,9 @@ impl From<&SessionRef<'_>> for SessionKey {
     }
 }
 
+/// Keys that may sign for an application.
+type Ring = Arc<Vec<PublicKey>>;
+
 /// A fact with the height it was read at; a refusal is a fact too.
 #[derive(Debug, Clone)]
 struct Live<T> {
@@ -159,7 +162,7 @@ pub(crate) struct Cache {
     sessions: Quick<SessionKey, Live<Arc<Session>>>,
     shared: Quick<i64, params::Shared>,
     keys: Quick<String, PublicKey>,
-    rings: Quick<(Box<str>, i64), Live<Arc<Vec<PublicKey>>>>,
+    rings: Quick<(Box<str>, i64), Live<Ring>>,
     applications: Quick<String, Live<Arc<application::Application>>>,
     suppliers: Quick<String, Live<Arc<shared::Supplier>>>,
     services: Quick<String, Live<Arc<shared::Service>>>,
@@ -229,7 +232,7 @@ impl Chain {
         }
         let found = sessions
             .get_or_insert_async(&SessionKey::from(&key), async {
-                match self.hydrate(application, service, height).await {
+                match Box::pin(self.hydrate(application, service, height)).await {
                     Err(error) if error.is_passing() => Err(error),
                     answer => Ok(Live { height: now, answer }),
                 }
@@ -304,7 +307,7 @@ impl Chain {
         }
         let found = rings
             .get_or_insert_async(&key, async {
-                match self.read_ring(application, session.end()).await {
+                match Box::pin(self.read_ring(application, session.end())).await {
                     Err(error) if error.is_passing() => Err(error),
                     answer => Ok(Live { height: now, answer }),
                 }
@@ -466,7 +469,7 @@ impl Chain {
         }
         let found = cache
             .get_or_insert_async(key, async {
-                match read.await {
+                match Box::pin(read).await {
                     Err(error) if error.is_passing() => Err(error),
                     answer => Ok(Live { height: now, answer }),
                 }

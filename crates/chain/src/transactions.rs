@@ -194,9 +194,9 @@ impl Sender {
             tx::adjusted_gas(self.chain.simulate(trial.bytes).await?, gas.adjustment)
         };
         let fee = tx::fee(gas_limit, &gas.price);
-        let signed = signer.build_unordered(messages, timeout, MEMO, gas_limit, fee);
-        let hash = signed.hash_text();
-        Ok(Prepared { bytes: signed.bytes, hash, fee, gas_limit, timeout_nanos: unordered::nanoseconds(timeout) })
+        let ready = signer.build_unordered(messages, timeout, MEMO, gas_limit, fee);
+        let hash = ready.hash_text();
+        Ok(Prepared { bytes: ready.bytes, hash, fee, gas_limit, timeout_nanos: unordered::nanoseconds(timeout) })
     }
 
     fn timeout(&self, ttl: Duration) -> Timestamp {

@@ -29,8 +29,8 @@ use crate::relay::{Relays, Wanted};
 use crate::suppliers::{Choice, Suppliers};
 
 /// Idle connections of clients are kept this long; those to relayers a little less than a relayer keeps them.
-const CLIENT_IDLE: Duration = Duration::from_secs(120);
-const RELAYER_IDLE: Duration = Duration::from_secs(60);
+const CLIENT_IDLE: Duration = Duration::from_mins(2);
+const RELAYER_IDLE: Duration = Duration::from_mins(1);
 
 /// Time to connect to a relayer.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
@@ -341,12 +341,12 @@ impl Gateway {
         for address in &self.settings.applications {
             match self.chain.application(address).await {
                 Ok(found) if found.service_configs.iter().any(|config| config.service_id == service) => {
-                    staked.push(address)
+                    staked.push(address);
                 }
                 Ok(_) => {}
                 Err(error) if error.is_passing() => return Err(Refusal::Chain(error.to_string())),
                 Err(error) => {
-                    tracing::warn!(application = %address, %error, "an application of this gateway cannot be used")
+                    tracing::warn!(application = %address, %error, "an application of this gateway cannot be used");
                 }
             }
         }

@@ -13,7 +13,7 @@ use pocket_runtime::process::{self, Exit};
 use pocket_runtime::{log, shutdown};
 
 /// Time given to the full node to appear.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_mins(1);
 
 /// A gateway: signs requests for applications, checks what suppliers answer.
 #[derive(Parser)]

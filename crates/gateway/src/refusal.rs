@@ -69,6 +69,19 @@ impl Upstream {
     }
 }
 
+impl Upstream {
+    /// What a client sees of it: the relayer's own word where that says what to do, else a bad gateway.
+    fn status(&self) -> StatusCode {
+        match self {
+            Self::Timeout => StatusCode::GATEWAY_TIMEOUT,
+            Self::Refused { status: status @ (413 | 429 | 500..=599), .. } => {
+                StatusCode::from_u16(*status).unwrap_or(StatusCode::BAD_GATEWAY)
+            }
+            _ => StatusCode::BAD_GATEWAY,
+        }
+    }
+}
+
 impl Refusal {
     /// The kind as a label.
     pub(crate) fn label(&self) -> &'static str {
@@ -95,12 +108,8 @@ impl Refusal {
             Self::NoRoute(_) | Self::NoApplication { .. } | Self::NoSession { .. } => StatusCode::NOT_FOUND,
             Self::BodyTooLarge { .. } => StatusCode::PAYLOAD_TOO_LARGE,
             Self::NoSupplier { .. } | Self::Chain(_) | Self::Busy => StatusCode::SERVICE_UNAVAILABLE,
-            Self::Deadline { .. } | Self::Upstream(Upstream::Timeout) => StatusCode::GATEWAY_TIMEOUT,
-            Self::Upstream(Upstream::Refused { status: 429, .. }) => StatusCode::TOO_MANY_REQUESTS,
-            Self::Upstream(Upstream::Refused { status: 413, .. }) => StatusCode::PAYLOAD_TOO_LARGE,
-            Self::Upstream(Upstream::Refused { status: 503, .. }) => StatusCode::SERVICE_UNAVAILABLE,
-            Self::Upstream(Upstream::Refused { status: 504, .. }) => StatusCode::GATEWAY_TIMEOUT,
-            Self::Upstream(_) => StatusCode::BAD_GATEWAY,
+            Self::Deadline { .. } => StatusCode::GATEWAY_TIMEOUT,
+            Self::Upstream(upstream) => upstream.status(),
         }
     }
 

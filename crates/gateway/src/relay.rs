@@ -131,15 +131,17 @@ fn refused(response: &Response<Bytes>) -> Upstream {
 const READING_PREFIXES: [&str; 8] =
     ["eth_get", "eth_call", "eth_blockNumber", "eth_chainId", "eth_estimateGas", "eth_gasPrice", "net_", "web3_"];
 
+/// As much of a JSON-RPC call as tells whether it reads.
+#[derive(serde::Deserialize)]
+struct Call {
+    method: String,
+}
+
 impl Wanted {
     /// Whether doing it twice is as good as once.
     pub(crate) fn is_idempotent(&self) -> bool {
         if matches!(self.method.as_str(), "GET" | "HEAD" | "OPTIONS") {
             return true;
-        }
-        #[derive(serde::Deserialize)]
-        struct Call {
-            method: String,
         }
         serde_json::from_slice::<Call>(&self.body)
             .is_ok_and(|call| READING_PREFIXES.iter().any(|prefix| call.method.starts_with(prefix)))
