@@ -3,9 +3,18 @@
 use std::fmt;
 use std::io::IsTerminal;
 
-use tracing_subscriber::EnvFilter;
+use tracing::{Event, Subscriber};
+use tracing_subscriber::fmt::format::{Format as Lines, Json, Writer};
+use tracing_subscriber::fmt::time::FormatTime;
+use tracing_subscriber::fmt::{FmtContext, FormatEvent, FormatFields};
 use tracing_subscriber::layer::SubscriberExt;
+use tracing_subscriber::registry::LookupSpan;
 use tracing_subscriber::util::SubscriberInitExt;
+use tracing_subscriber::{EnvFilter, Layer, Registry};
+
+mod traces;
+
+pub use traces::{TraceOptions, trace_id};
 
 /// Names of the fields that several rooms log, so that one search finds a thing wherever it went.
 pub mod field {
@@ -35,7 +44,7 @@ pub enum Format {
 /// What is logged, and how.
 #[derive(Debug, Clone)]
 pub struct LogOptions {
-    /// Name of the process, the `process` field of each JSON line.
+    /// Name of the process: the `process` field of each JSON line, the service's name in traces.
     pub process: &'static str,
     /// A level (`info`), or a filter such as `info,pocket_relayer=debug`.
     pub filter: String,
@@ -43,44 +52,102 @@ pub struct LogOptions {
     pub format: Format,
 }
 
-/// A filter that cannot be read.
+/// Logging that cannot start.
 #[derive(Debug, thiserror::Error)]
-#[error(
-    "`{filter}` is not a log filter: write a level (error, warn, info, debug, trace) or `info,pocket_relayer=debug`"
-)]
-pub struct LogError {
-    filter: String,
-    #[source]
-    source: tracing_subscriber::filter::ParseError,
+pub enum LogError {
+    /// The filter cannot be read.
+    #[error(
+        "`{filter}` is not a log filter: write a level (error, warn, info, debug, trace) or `info,pocket_relayer=debug`"
+    )]
+    Filter {
+        /// As given.
+        filter: String,
+        /// What is wrong with it.
+        #[source]
+        source: tracing_subscriber::filter::ParseError,
+    },
+    /// Traces were asked for, and cannot be sent.
+    #[error("cannot send traces to `{endpoint}`: {reason}")]
+    Traces {
+        /// As given.
+        endpoint: String,
+        /// What is wrong, and what to do.
+        reason: String,
+    },
 }
+
+/// Keeps logging complete: when it is dropped, at the end of `main`, what is left of the traces is sent.
+#[derive(Debug)]
+#[must_use = "hold it until the end of main"]
+pub struct Logging {
+    _traces: Option<traces::Traces>,
+}
+
+type BoxedLayer = Box<dyn Layer<Registry> + Send + Sync>;
 
 /// Starts logging to stderr. A second call checks its options and changes nothing, so tests may call it freely.
 pub fn init(options: &LogOptions) -> Result<(), LogError> {
-    let filter =
-        EnvFilter::try_new(&options.filter).map_err(|source| LogError { filter: options.filter.clone(), source })?;
-    let registry = tracing_subscriber::registry().with(filter);
-    let result = match options.format {
-        Format::Text => {
-            let lines = tracing_subscriber::fmt::layer()
-                .with_writer(std::io::stderr)
-                .with_ansi(std::io::stderr().is_terminal())
-                .with_target(false);
-            registry.with(lines).try_init()
-        }
+    init_with_traces(options, None).map(drop)
+}
+
+/// Starts logging like [`init`], and sends the spans of our rooms to a collector if `traces` says where.
+///
+/// Must be called inside a runtime when traces are on. An endpoint in a build without the feature `otlp` is an error.
+pub fn init_with_traces(options: &LogOptions, traces: Option<&TraceOptions>) -> Result<Logging, LogError> {
+    let filter = EnvFilter::try_new(&options.filter)
+        .map_err(|source| LogError::Filter { filter: options.filter.clone(), source })?;
+    let lines: BoxedLayer = match options.format {
+        Format::Text => tracing_subscriber::fmt::layer()
+            .with_timer(WorldTime)
+            .with_writer(std::io::stderr)
+            .with_ansi(std::io::stderr().is_terminal())
+            .with_target(false)
+            .boxed(),
         Format::Json => {
-            let lines = tracing_subscriber::fmt::layer()
-                .json()
-                .flatten_event(true)
-                .with_current_span(false)
-                .with_writer(std::io::stderr);
-            registry.with(lines).try_init()
+            let lines = Lines::default().json().flatten_event(true).with_current_span(false).with_timer(WorldTime);
+            let json = tracing_subscriber::fmt::format::JsonFields::new();
+            tracing_subscriber::fmt::layer()
+                .fmt_fields(json)
+                .event_format(Named { process: options.process, lines })
+                .with_writer(std::io::stderr)
+                .boxed()
         }
     };
-    // The only failure is that somebody was here before.
-    if result.is_ok() {
-        tracing::debug!(process = options.process, filter = %options.filter, "logging starts");
+    let Some(traces) = traces else {
+        // One filter for all is cheaper than one for each layer. The only failure is that somebody was here before.
+        let _ = tracing_subscriber::registry().with(lines).with(filter).try_init();
+        return Ok(Logging { _traces: None });
+    };
+    let (layer, traces) = traces::start(options.process, traces)?;
+    let _ = tracing_subscriber::registry().with(vec![lines.with_filter(filter).boxed(), layer]).try_init();
+    Ok(Logging { _traces: Some(traces) })
+}
+
+/// The time of our clock, so that a simulated world's log tells its own.
+struct WorldTime;
+
+impl FormatTime for WorldTime {
+    fn format_time(&self, writer: &mut Writer<'_>) -> fmt::Result {
+        write!(writer, "{}", crate::clock::unix())
     }
-    Ok(())
+}
+
+/// JSON lines that begin with the name of their process.
+struct Named {
+    process: &'static str,
+    lines: Lines<Json, WorldTime>,
+}
+
+impl<S, N> FormatEvent<S, N> for Named
+where
+    S: Subscriber + for<'lookup> LookupSpan<'lookup>,
+    N: for<'writer> FormatFields<'writer> + 'static,
+{
+    fn format_event(&self, context: &FmtContext<'_, S, N>, mut writer: Writer<'_>, event: &Event<'_>) -> fmt::Result {
+        let mut line = String::new();
+        self.lines.format_event(context, Writer::new(&mut line), event)?;
+        write!(writer, "{{\"process\":\"{}\",{}", self.process, line.trim_start_matches('{'))
+    }
 }
 
 /// A value that never shows in logs, errors or debug output.

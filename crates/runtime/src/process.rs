@@ -89,7 +89,7 @@ pub fn install_panic_hook(process: &'static str) {
         let thread = std::thread::current();
         let thread = thread.name().unwrap_or("unnamed");
         if tracing::enabled!(tracing::Level::ERROR) {
-            tracing::error!(process, place, thread, message, "panic");
+            tracing::error!(place, thread, panic = message, "a thread panicked");
         } else {
             say(&format!("{process}: panic at {place}: {message}"));
         }

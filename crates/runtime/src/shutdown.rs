@@ -1,10 +1,12 @@
 //! One way out: stop accepting, drain, leave within the grace period.
 
 use std::future::Future;
+use std::io;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
+use tokio::signal::unix::{self, Signal, SignalKind};
 use tokio::sync::Notify;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
@@ -34,31 +36,47 @@ pub fn channel(grace: Duration) -> (ShutdownTrigger, Shutdown) {
 
 /// Returns a shutdown that SIGINT or SIGTERM triggers. A second signal ends the process at once with code 130.
 ///
-/// Must be called inside a runtime; call it once, from `main`.
+/// The signals are caught when this returns. Must be called inside a runtime; call it once, from `main`.
 pub fn signal(grace: Duration) -> Shutdown {
     let (trigger, shutdown) = channel(grace);
+    let mut signals = match Signals::catch() {
+        Ok(signals) => signals,
+        Err(error) => {
+            tracing::warn!(error = %error, "the system refused signal handlers; only kill -9 stops this process");
+            return shutdown;
+        }
+    };
     drop(task::spawn("signals", async move {
-        let name = next_signal().await;
+        let name = signals.next().await;
         tracing::info!(signal = name, grace_seconds = grace.as_secs(), "shutting down; a second signal leaves at once");
         trigger.trigger();
-        let name = next_signal().await;
+        let name = signals.next().await;
         tracing::warn!(signal = name, "second signal: leaving without draining");
         crate::process::exit_now(crate::process::Exit::Interrupted);
     }));
     shutdown
 }
 
-async fn next_signal() -> &'static str {
-    use tokio::signal::unix::{SignalKind, signal};
-    let (Ok(mut interrupt), Ok(mut terminate)) = (signal(SignalKind::interrupt()), signal(SignalKind::terminate()))
-    else {
-        tracing::warn!("the system refused signal handlers; stop this process with kill -9");
-        return std::future::pending().await;
-    };
-    tokio::select! {
-        biased;
-        _ = interrupt.recv() => "SIGINT",
-        _ = terminate.recv() => "SIGTERM",
+// Kept for both signals: one that comes between two listeners would be lost.
+struct Signals {
+    interrupt: Signal,
+    terminate: Signal,
+}
+
+impl Signals {
+    fn catch() -> io::Result<Self> {
+        Ok(Self {
+            interrupt: unix::signal(SignalKind::interrupt())?,
+            terminate: unix::signal(SignalKind::terminate())?,
+        })
+    }
+
+    async fn next(&mut self) -> &'static str {
+        tokio::select! {
+            biased;
+            _ = self.interrupt.recv() => "SIGINT",
+            _ = self.terminate.recv() => "SIGTERM",
+        }
     }
 }
 

@@ -151,7 +151,7 @@ fn watched<F: Future>(name: &'static str, future: F) -> impl Future<Output = Res
 fn panicked(name: &'static str, payload: &(dyn Any + Send)) -> TaskError {
     let message = message_of(payload);
     tally(name).panics.fetch_add(1, Ordering::Relaxed);
-    tracing::error!(task = name, message = %message, "task panicked, which is a bug; its work is lost");
+    tracing::error!(task = name, panic = %message, "task panicked, which is a bug; its work is lost");
     TaskError::Panicked { name, message }
 }
 

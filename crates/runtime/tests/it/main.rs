@@ -9,6 +9,7 @@ mod grpc;
 mod http;
 mod metrics;
 mod net;
+mod process;
 #[cfg(feature = "simulation")]
 mod simulation;
 mod support;
