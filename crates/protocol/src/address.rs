@@ -62,7 +62,8 @@ fn decode(text: &str) -> Result<(String, usize), String> {
         return Err(format!("invalid checksum (expected {} got {})", characters(&expected), characters(given)));
     }
     let (bits, spare) = (payload.len() * 5, payload.len() * 5 % 8);
-    let padding = payload.last().map_or(0, |last| last & ((1_u16 << spare.min(5)) - 1) as u8);
+    // The last value may hold fewer than five bits too many, and those must be zero.
+    let padding = payload.last().map_or(0, |last| u16::from(*last) & ((1 << spare.min(5)) - 1));
     if spare >= 5 || padding != 0 {
         return Err("invalid incomplete group".to_owned());
     }

@@ -174,10 +174,7 @@ mod tests {
     fn the_context_comes_before_the_description() {
         let error = codes::proof::NOT_REQUIRED.wrap("claim of svc1").with_status(GrpcStatus::FailedPrecondition);
         assert_eq!(error.text, "claim of svc1: proof not required");
-        assert_eq!(
-            error.rpc_text(),
-            "rpc error: code = FailedPrecondition desc = claim of svc1: proof not required"
-        );
+        assert_eq!(error.rpc_text(), "rpc error: code = FailedPrecondition desc = claim of svc1: proof not required");
         assert!(error.is(&codes::proof::NOT_REQUIRED) && !error.is(&codes::proof::INVALID_PROOF));
     }
 

@@ -40,6 +40,9 @@ fn amount(module: &'static str, name: &'static str, coin: Option<&Coin>) -> Resu
     let Some(coin) = coin else {
         return Err(ParamsError { module, name, reason: "the coin is missing".to_owned() });
     };
-    Upokt::from_parts(&coin.denom, &coin.amount)
-        .map_err(|error| ParamsError { module, name, reason: error.to_string() })
+    Upokt::from_parts(&coin.denom, &coin.amount).map_err(|error| ParamsError {
+        module,
+        name,
+        reason: error.to_string(),
+    })
 }

@@ -122,8 +122,7 @@ pub fn requirement(chain: &impl ProofFacts, claim: &Claim) -> Result<Requirement
         probability: params.request_probability,
     };
     let claim_hash = sampling::claim_hash(&claim.encode_to_vec());
-    let decision =
-        sampling::decide(&claim_hash, &chain.block_hash(seed_height), &numbers.claimed_upokt, &terms);
+    let decision = sampling::decide(&claim_hash, &chain.block_hash(seed_height), &numbers.claimed_upokt, &terms);
     Ok(decision.requirement)
 }
 
@@ -198,8 +197,26 @@ fn recovered(error: &ProofError) -> ChainError {
     codes::undefined::RECOVERED.bare().with_text(format!("recovered: {}", reason(error)))
 }
 
-/// Returns the innermost reason: the outer text only repeats the stage.
+/// Returns why a proof is refused: in the chain's words where a client may know them, else the innermost reason, as the
+/// outer text only repeats the stage.
 fn reason(error: &ProofError) -> String {
+    use smst::GobError;
+    if let ProofError::GobDecode(error) = error {
+        let words = match error {
+            GobError::UnexpectedEnd | GobError::Length(_) => "unexpected EOF",
+            GobError::IntegerLength | GobError::IntegerRange => "gob: encoded unsigned integer out of range",
+            GobError::FieldNumber => "gob: bad data: field numbers out of bounds",
+            GobError::UnknownType(_) => "gob: unknown type id or corrupted data",
+            GobError::NotStruct => {
+                "gob: type mismatch in decoder: want struct type smt.SparseCompactMerkleClosestProof; got non-struct"
+            }
+            GobError::NoFieldMatches => {
+                "gob: type mismatch: no fields matched compiling decoder for SparseCompactMerkleClosestProof"
+            }
+            _ => return error.to_string(),
+        };
+        return words.to_owned();
+    }
     let mut reason: &dyn std::error::Error = error;
     while let Some(source) = reason.source() {
         reason = source;

@@ -4,17 +4,15 @@
 //! ring signature; the answer is hashed and signed ([`sign_response`]); both together, without the answer's payload,
 //! are what the trie counts ([`stored_relay`]).
 //!
-//! Encoding here is the chain's, not prost's: `meta` is always written, fields ascend. Decoding accepts what the
-//! chain's decoder accepts (any field order, repeated fields, groups, overlong varints).
+//! Encoding here is the chain's, not prost's: `meta` is always written, fields ascend; what a hash leaves out is left
+//! out without copying the message. Decoding is `pocket_proto::canonical`'s, which accepts what the chain accepts.
 
 mod encode;
 
 mod validate;
 
-mod wire;
-
+pub use pocket_proto::canonical::{WireError, decode_relay, decode_request, decode_response};
 pub use validate::{validate_header, validate_request, validate_response};
-pub use wire::{DecodeError, RawRequest, decode_relay, decode_request, decode_response};
 
 use bytes::Bytes;
 use pocket_crypto::hash::sha256;
@@ -115,7 +113,7 @@ pub fn payload_matches_hash(response: &RelayResponse) -> bool {
 /// A relay as the trie counts it and the chain may ask to see it (§2.4).
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct StoredRelay {
-    /// `Relay{req, res}` without the response's payload: the leaf's value.
+    /// `Relay{req, res}`, without the response's payload where its hash is there: the leaf's value.
     pub bytes: Vec<u8>,
     /// SHA-256 of the bytes: compared with the difficulty target, and the leaf's key.
     pub hash: [u8; 32],
@@ -136,9 +134,14 @@ impl StoredRelay {
 }
 
 /// Returns the relay of a request and its signed response, in the form that the trie counts.
+///
+/// The payload is left out where its hash stands for it. A response of the old form, without a payload hash, keeps its
+/// payload: the supplier's signature could not be checked without it.
 #[must_use]
 pub fn stored_relay(request: &RelayRequest, response: &RelayResponse) -> StoredRelay {
-    StoredRelay::from_bytes(encode::relay(&Request::of(request), &Response { payload: &[], ..Response::of(response) }))
+    let response = Response::of(response);
+    let payload = if response.payload_hash.is_empty() { response.payload } else { &[] };
+    StoredRelay::from_bytes(encode::relay(&Request::of(request), &Response { payload, ..response }))
 }
 
 /// Returns the bytes of a whole relay, the response's payload included: the form before v0.1.25.

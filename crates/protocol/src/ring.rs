@@ -113,10 +113,9 @@ pub fn verify_request<K: FnMut(&str) -> Option<PublicKey>>(
     let session_end = facts.grid.session_at(header.session_end_block_height).end;
     let expected = match facts.application {
         Some(application) => keys(&addresses(application, session_end), facts.key_of),
-        None => Err(codes::application::NOT_FOUND.bare().with_text(format!(
-            "{}: {application_address}",
-            codes::application::NOT_FOUND.description
-        ))),
+        None => Err(codes::application::NOT_FOUND
+            .bare()
+            .with_text(format!("{}: {application_address}", codes::application::NOT_FOUND.description))),
     };
     let expected = expected.map_err(|error| {
         invalid.wrap(format!("error getting ring for application address {application_address}: {error}"))
@@ -148,9 +147,9 @@ fn decode(
     if signature.is_empty() {
         return Err(codes::rings::INVALID_RELAY_REQUEST.wrap("missing signature from relay request"));
     }
-    verifier.decode(signature, members_max).map_err(|error| {
-        codes::rings::INVALID_SIGNATURE.wrap(format!("error deserializing ring signature: {error}"))
-    })
+    verifier
+        .decode(signature, members_max)
+        .map_err(|error| codes::rings::INVALID_SIGNATURE.wrap(format!("error deserializing ring signature: {error}")))
 }
 
 fn check(

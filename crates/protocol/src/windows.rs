@@ -72,7 +72,13 @@ impl Windows {
         let proof_open = claim_close.saturating_add(offsets.proof_open);
         let proof_close = proof_open.saturating_add(offsets.proof_close);
 
-        Self { grace_end: session_end.saturating_add(offsets.grace_end), claim_open, claim_close, proof_open, proof_close }
+        Self {
+            grace_end: session_end.saturating_add(offsets.grace_end),
+            claim_open,
+            claim_close,
+            proof_open,
+            proof_close,
+        }
     }
 
     /// Returns the first height at which this supplier's claim may be included.

@@ -114,14 +114,13 @@ impl SharedState {
             session_number_at_anchor: self.live.session_number_at_anchor,
             ..new
         };
-        if !new.has_timing_of(&self.live) {
-            if new.num_blocks_per_session != before.num_blocks_per_session {
-                entry.session_grid_anchor_height = next_start.unsigned_abs();
-                entry.session_number_at_anchor = session.number.saturating_add(1).unsigned_abs();
-            }
-        } else {
-            // Without a change of timing the live parameters change at once, while the history says "from the next
-            // session": prices of running sessions do not move.
+        if new.num_blocks_per_session != before.num_blocks_per_session {
+            entry.session_grid_anchor_height = next_start.unsigned_abs();
+            entry.session_number_at_anchor = session.number.saturating_add(1).unsigned_abs();
+        }
+        // Without a change of timing the live parameters change at once, while the history says "from the next
+        // session": prices of running sessions do not move.
+        if new.has_timing_of(&self.live) {
             self.live = entry;
         }
         self.history.insert(next_start, entry);

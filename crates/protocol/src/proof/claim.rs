@@ -64,9 +64,8 @@ pub fn create_claim(chain: &impl ProofFacts, message: &MsgCreateClaim) -> Result
 
     let (service, start) = (&header.service_id, header.session_start_block_height);
     let missing = || codes::proof::SERVICE_NOT_FOUND.wrap(format!("service {service} not found"));
-    let price_per_relay = chain
-        .compute_units_per_relay_at(service, start)
-        .ok_or_else(|| missing().with_status(GrpcStatus::NotFound))?;
+    let price_per_relay =
+        chain.compute_units_per_relay_at(service, start).ok_or_else(|| missing().with_status(GrpcStatus::NotFound))?;
     if root.sum() != root.count().wrapping_mul(price_per_relay) {
         return Err(codes::proof::COMPUTE_UNITS_MISMATCH
             .wrap(format!(

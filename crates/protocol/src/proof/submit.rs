@@ -3,7 +3,9 @@
 use num_bigint::BigUint;
 use num_traits::CheckedDiv as _;
 use pocket_crypto::hash::sha256;
-use pocket_proto::pocket::proof::{Claim, EventProofSubmitted, EventProofUpdated, MsgSubmitProof, Proof};
+use pocket_proto::pocket::proof::{
+    Claim, ClaimProofStatus, EventProofSubmitted, EventProofUpdated, MsgSubmitProof, Proof,
+};
 use pocket_proto::pocket::session::SessionHeader;
 
 use super::{ClaimNumbers, ProofFacts, claim_numbers, open, requirement, session_of, windows};
@@ -42,7 +44,7 @@ pub struct AcceptedProof {
     pub proof: Proof,
     /// What is moved from the operator to the proof module; nothing when zero.
     pub fee: Upokt,
-    /// The claim it proves.
+    /// The claim it proves, as if not yet validated.
     pub claim: Claim,
     /// What its event says.
     pub numbers: ClaimNumbers,
@@ -217,7 +219,9 @@ fn claim_of(chain: &impl ProofFacts, header: &SessionHeader, supplier: &str) -> 
             quoted(&header.service_id)
         )));
     }
-    Ok(claim)
+    // A proof of an earlier block may have left its verdict on the claim; the handler starts afresh, which decides the
+    // sample drawn from the claim's bytes.
+    Ok(Claim { proof_validation_status: ClaimProofStatus::PendingValidation.into(), ..claim })
 }
 
 /// Checks that the operator holds strictly more than the fee (step 19).

@@ -91,12 +91,7 @@ pub fn validate(chain: &impl ValidationFacts, proof: &Proof, verifier: &Verifier
     }
 }
 
-fn check(
-    chain: &impl ValidationFacts,
-    proof: &Proof,
-    claim: &Claim,
-    verifier: &Verifier,
-) -> Result<(), ChainError> {
+fn check(chain: &impl ValidationFacts, proof: &Proof, claim: &Claim, verifier: &Verifier) -> Result<(), ChainError> {
     let operator = &proof.supplier_operator_address;
     let operator_key = chain
         .public_key(operator)

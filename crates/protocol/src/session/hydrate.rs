@@ -76,8 +76,7 @@ fn hydrate(chain: &impl ChainFacts, request: &QueryGetSessionRequest) -> Result<
         return Err(codes::session::APP_NOT_FOUND.wrap(context));
     };
     if !application_is_active(&application, session.end) {
-        let context =
-            format!("application {} is not active for session {session_id}", quoted(application_address));
+        let context = format!("application {} is not active for session {session_id}", quoted(application_address));
         return Err(codes::session::APP_NOT_ACTIVE.wrap(context));
     }
     if !application_is_staked_for(&application, service_id, height) {

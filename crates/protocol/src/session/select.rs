@@ -49,12 +49,7 @@ pub fn weight(preimage: &[u8], operator: &str) -> i64 {
 /// `suppliers_per_session` the chain returns all of them in store order, unsorted by weight; with exactly as many, or
 /// more, it takes those of the lowest weight.
 #[must_use]
-pub fn select(
-    candidates: &[Candidate<'_>],
-    height: Height,
-    suppliers_per_session: u64,
-    preimage: &[u8],
-) -> Vec<usize> {
+pub fn select(candidates: &[Candidate<'_>], height: Height, suppliers_per_session: u64, preimage: &[u8]) -> Vec<usize> {
     let mut active: Vec<usize> = (0..candidates.len()).filter(|at| candidates[*at].is_active_at(height)).collect();
     active.sort_by(|left, right| candidates[*left].store_order(&candidates[*right]));
 

@@ -114,9 +114,12 @@ impl Decoded {
         if fee.gas_limit > GAS_MAX {
             return Err(invalid.wrap(format!("invalid gas supplied; {} > {GAS_MAX}", fee.gas_limit)));
         }
-        if fee.amount.iter().any(|coin| !coin.amount.bytes().all(|byte| byte.is_ascii_digit()) || coin.amount.is_empty()) {
-            let coins: Vec<String> =
-                fee.amount.iter().map(|coin| format!("{}{}", coin.amount, coin.denom)).collect();
+        if fee
+            .amount
+            .iter()
+            .any(|coin| !coin.amount.bytes().all(|byte| byte.is_ascii_digit()) || coin.amount.is_empty())
+        {
+            let coins: Vec<String> = fee.amount.iter().map(|coin| format!("{}{}", coin.amount, coin.denom)).collect();
             return Err(codes::sdk::INSUFFICIENT_FEE.wrap(format!("invalid fee provided: {}", coins.join(","))));
         }
         let signatures = &self.raw.signatures;

@@ -46,7 +46,11 @@ impl FromStr for GasPrice {
         let (whole, fraction) = number.split_once('.').unwrap_or((number, ""));
         let digits = |part: &str| part.bytes().all(|byte| byte.is_ascii_digit());
         let has_stray_point = number.contains('.') && fraction.is_empty();
-        if whole.is_empty() || has_stray_point || fraction.len() > FRACTION_DIGITS || !digits(whole) || !digits(fraction)
+        if whole.is_empty()
+            || has_stray_point
+            || fraction.len() > FRACTION_DIGITS
+            || !digits(whole)
+            || !digits(fraction)
         {
             return Err(error());
         }

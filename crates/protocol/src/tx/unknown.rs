@@ -99,7 +99,8 @@ impl Field {
             Type::Group => START_GROUP,
             _ => VARINT,
         };
-        let message = matches!(field.r#type(), Type::Message).then(|| field.type_name().trim_start_matches('.').to_owned());
+        let message =
+            matches!(field.r#type(), Type::Message).then(|| field.type_name().trim_start_matches('.').to_owned());
         Self { wire_type, packable: field.label() == Label::Repeated && wire_type != LENGTH_DELIMITED, message }
     }
 
@@ -110,7 +111,8 @@ impl Field {
 
 /// Fields of every message type we know, by full name.
 static SCHEMA: LazyLock<BTreeMap<String, BTreeMap<u32, Field>>> = LazyLock::new(|| {
-    let files = FileDescriptorSet::decode(pocket_proto::DESCRIPTOR_SET).expect("the descriptor set is built with the types");
+    let files =
+        FileDescriptorSet::decode(pocket_proto::DESCRIPTOR_SET).expect("the descriptor set is built with the types");
     let mut schema = BTreeMap::new();
     for file in &files.file {
         for message in &file.message_type {
@@ -142,7 +144,7 @@ fn take_tag(rest: &mut &[u8]) -> Result<(u32, u8), &'static str> {
     let tag = take_varint(rest)?;
     let number = tag >> 3;
     match u32::try_from(number) {
-        Ok(small) if number >= 1 && number <= NUMBER_MAX => Ok((small, (tag & 7) as u8)),
+        Ok(small) if (1..=NUMBER_MAX).contains(&number) => Ok((small, (tag & 7) as u8)),
         _ => Err("proto: invalid field number"),
     }
 }
@@ -265,10 +267,7 @@ mod tests {
         let claim = "/pocket.proof.MsgCreateClaim";
         assert!(check("cosmos.tx.v1beta1.TxBody", &body(any(claim, vec![0x1a, 0])), true).is_ok());
         let unknown = check("cosmos.tx.v1beta1.TxBody", &body(any(claim, vec![0x7a, 0])), true).expect_err("field 15");
-        assert_eq!(
-            unknown,
-            "pocket.proof.MsgCreateClaim: {TagNum: 15, WireType:\"bytes\"}: unknown protobuf field"
-        );
+        assert_eq!(unknown, "pocket.proof.MsgCreateClaim: {TagNum: 15, WireType:\"bytes\"}: unknown protobuf field");
         assert!(check("cosmos.tx.v1beta1.TxBody", &body(any("/no.Such", Vec::new())), true).is_err());
     }
 }

@@ -21,9 +21,7 @@ pub const CLIENT_SKEW: Duration = Duration::from_mins(1);
 /// the limits; the shortest time when no window is given.
 #[must_use]
 pub fn time_to_live(window: Option<Duration>) -> Duration {
-    window.map_or(CLIENT_TTL_MIN, |window| {
-        window.saturating_sub(CLIENT_SKEW).clamp(CLIENT_TTL_MIN, CLIENT_TTL_MAX)
-    })
+    window.map_or(CLIENT_TTL_MIN, |window| window.saturating_sub(CLIENT_SKEW).clamp(CLIENT_TTL_MIN, CLIENT_TTL_MAX))
 }
 
 /// Returns the timeout of a transaction built on the block of `block_time`, which lives for `ttl`.

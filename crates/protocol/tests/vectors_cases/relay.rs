@@ -3,13 +3,13 @@
 use bytes::Bytes;
 use pocket_crypto::hash::sha256;
 use pocket_crypto::keys::{PublicKey, SecretKey};
+use pocket_proto::canonical;
 use pocket_proto::pocket::service::{
     RelayMinerError, RelayRequest, RelayRequestMetadata, RelayResponse, RelayResponseMetadata,
 };
 use pocket_proto::pocket::session::SessionHeader;
 use pocket_proto::sdk::types::{Header, PokthttpRequest, PokthttpResponse};
-use pocket_protocol::relay::{self, DecodeError, RawRequest};
-use pocket_protocol::{http, mining};
+use pocket_protocol::{http, mining, relay};
 use serde_json::Value;
 
 use super::support::{Kind, bytes, check_go, digest, int, is_ok, list_or_null, run, text_of, uint};
@@ -153,38 +153,39 @@ fn whole_relay(case: &Value) {
     assert_eq!(stored.hash, digest(case, "smst_key"));
     assert_eq!(stored.path(), digest(case, "smst_path"));
     let read = relay::decode_relay(&stored.bytes.into()).expect("a relay");
-    let response = RelayResponse { payload: Bytes::new(), ..response };
+    let payload = if response.payload_hash.is_empty() { response.payload.clone() } else { Bytes::new() };
+    let response = RelayResponse { payload, ..response };
     assert_eq!((read.req, read.res), (Some(request), Some(response)));
 }
 
 fn applicable(case: &Value) {
-    let target = mining::target(&bytes(case, "target")).expect("a target");
-    assert_eq!(
-        mining::applicable(&digest(case, "relay_hash"), &target),
-        case["applicable"].as_bool().expect("a verdict")
-    );
+    let target = bytes(case, "target");
+    let verdict = case["applicable"].as_bool().expect("a verdict");
+    match mining::target(&target) {
+        Ok(target) => assert_eq!(mining::applicable(&digest(case, "relay_hash"), &target), verdict),
+        // The recorded function compares bytes of any length; before it is asked, the chain refuses such a target
+        // (protocol §7.1), and so do we.
+        Err(error) => assert!(target.len() != 32, "{error}"),
+    }
 }
 
 fn decode_request(case: &Value) {
     let input = Bytes::from(bytes(case, "bytes"));
-    let raw = RawRequest::decode(&input);
-    let typed = relay::decode_request(&input);
+    let ours = relay::decode_request(&input);
     if !is_ok(&case["decode"]) {
-        let chains = text_of(&case["decode"], "error");
-        assert_eq!(raw.expect_err("the chain refuses").to_string(), chains);
-        assert_eq!(typed.expect_err("the chain refuses").to_string(), chains);
+        assert_eq!(ours.expect_err("the chain refuses").to_string(), text_of(&case["decode"], "error"));
         return;
     }
-    let raw = raw.expect("the chain accepts");
-    assert_eq!(raw.to_bytes(), bytes(case, "remarshalled"));
-    assert_eq!(raw.signable_hash(), digest(case, "signable_hash"));
-    match typed {
-        Ok(typed) => {
-            assert_eq!(typed, request(&case["request"]));
-            assert_eq!(relay::request_signable_hash(&typed), digest(case, "signable_hash"));
-        }
-        // Where the chain reads a text that is none, the recording shows replacement characters.
-        Err(DecodeError::InvalidUtf8 { .. }) => assert!(case["request"].to_string().contains('\u{fffd}')),
-        Err(error) => panic!("the chain accepts, we say {error}"),
-    }
+    let ours = ours.expect("the chain accepts");
+    assert_eq!(ours, request(&case["request"]));
+    let remarshalled = canonical::remarshal_request(&input).expect("the chain accepts");
+    assert_eq!(remarshalled, bytes(case, "remarshalled"));
+    // A text that is none is carried as replacement characters: there only the exact bytes can be hashed. The request
+    // of that case has no signature, so they are what is signed.
+    let hash = if case["request"].to_string().contains('\u{fffd}') {
+        sha256(&remarshalled)
+    } else {
+        relay::request_signable_hash(&ours)
+    };
+    assert_eq!(hash, digest(case, "signable_hash"));
 }

@@ -268,9 +268,8 @@ fn params_history(case: &Value) {
 
 /// The case starts from 15 suppliers and the default grid.
 fn session_params_history(case: &Value) {
-    let params = |value: &Value| params::Session {
-        num_suppliers_per_session: uint(value, "num_suppliers_per_session"),
-    };
+    let params =
+        |value: &Value| params::Session { num_suppliers_per_session: uint(value, "num_suppliers_per_session") };
     let mut state = SessionState::new(params::Session::DEFAULT);
     for update in list(case, "updates") {
         state.update(int(update, "height"), params(update), &Shared::DEFAULT).expect("the chain took it");

@@ -23,8 +23,8 @@ pub(crate) enum Kind {
 /// Runs every case of a file, kind by kind; an unknown kind, a kind without cases and an empty file fail.
 pub(crate) fn run(file: &str, kinds: &[(&str, Kind)]) {
     let path = folder().join(file);
-    let text = std::fs::read_to_string(&path)
-        .unwrap_or_else(|error| panic!("failed to read {}: {error}", path.display()));
+    let text =
+        std::fs::read_to_string(&path).unwrap_or_else(|error| panic!("failed to read {}: {error}", path.display()));
     let all: Value = serde_json::from_str(&text).expect("vector files are JSON");
     let cases = all["cases"].as_array().expect("a vector file has cases");
     assert!(!cases.is_empty(), "{file} has no cases");

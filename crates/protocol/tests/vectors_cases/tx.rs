@@ -71,10 +71,8 @@ fn miner_tx(case: &Value) {
 }
 
 fn ordered_tx(case: &Value) {
-    let order = Order::Ordered {
-        sequence: uint(case, "account_sequence"),
-        timeout_height: uint(case, "timeout_height"),
-    };
+    let order =
+        Order::Ordered { sequence: uint(case, "account_sequence"), timeout_height: uint(case, "timeout_height") };
     let (memo, gas_limit) = (text_of(case, "memo"), uint(case, "gas_limit"));
     check(case, &TxOptions { order, memo, gas_limit, fee: recorded_fee(case) });
 }
@@ -86,12 +84,11 @@ fn signer<'a>(case: &'a Value, key: &'a SecretKey) -> Signer<'a> {
 fn check(case: &Value, options: &TxOptions<'_>) {
     let key = SecretKey::from_hex(text_of(case, "private_key")).expect("a secret key");
     assert_eq!(key.address().as_str(), text_of(case, "signer"));
-    let signer = signer(case, &key);
-    let signed = signer.build(&messages(case), options);
+    let account = signer(case, &key);
+    let signed = account.build(&messages(case), options);
     assert_eq!(hex::encode(&signed.body_bytes), text_of(case, "body_bytes"));
     assert_eq!(hex::encode(&signed.auth_info_bytes), text_of(case, "auth_info_bytes"));
-    let document =
-        tx::sign_doc(&signed.body_bytes, &signed.auth_info_bytes, signer.chain_id, signer.account_number);
+    let document = tx::sign_doc(&signed.body_bytes, &signed.auth_info_bytes, account.chain_id, account.account_number);
     assert_eq!(hex::encode(&document), text_of(case, "sign_doc_bytes"));
     assert_eq!(hex::encode(pocket_crypto::hash::sha256(&document)), text_of(case, "sign_doc_sha256"));
     assert_eq!(hex::encode(signed.signature), text_of(case, "signature"));
@@ -105,10 +102,8 @@ fn check(case: &Value, options: &TxOptions<'_>) {
     assert_eq!(decoded.public_key(0).expect("a key"), Some(key.public_key()));
     assert_eq!(decoded.sequence(0), uint(case, "sequence_in_signer_info"));
     decoded.check_basic(&[text_of(case, "signer").to_owned()], tx::TxLimits::DEFAULT).expect("well formed");
-    decoded
-        .check_signature(0, &key.public_key(), signer.chain_id, signer.account_number)
-        .expect("our own signature");
-    assert!(decoded.check_signature(0, &key.public_key(), "another-chain", signer.account_number).is_err());
+    decoded.check_signature(0, &key.public_key(), account.chain_id, account.account_number).expect("our own signature");
+    assert!(decoded.check_signature(0, &key.public_key(), "another-chain", account.account_number).is_err());
 }
 
 /// Reads the few times of the recording: `2026-01-01T00:00:01.066922204Z`.
