@@ -499,10 +499,9 @@ impl Chain {
         self.shared.wake.notified().await;
     }
 
-    /// Returns whether a block made now would hold a transaction.
-    pub(crate) fn has_due(&self) -> bool {
-        let engine = self.engine();
-        !engine.halted && engine.mempool().has_due(engine.state().height + 1)
+    /// Returns whether a transaction waits.
+    pub(crate) fn has_pending(&self) -> bool {
+        self.engine().mempool().len() > 0
     }
 
     /// Returns whether it is halted.

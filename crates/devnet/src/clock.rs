@@ -38,11 +38,15 @@ impl Clock {
 
     /// Returns the time of the block at `height`, which follows one of time `last`.
     pub fn time_of(&self, height: i64, last: Time, skew_nanos: i128) -> Time {
+        let skewed = self.on_grid(height).plus_nanos(skew_nanos);
+        if height == 1 { skewed } else { skewed.max(last.plus_nanos(STEP_NANOS_MIN)) }
+    }
+
+    /// Returns the time of the block at `height` without any skew.
+    pub fn on_grid(&self, height: i64) -> Time {
         let (base_height, base_time) = self.base;
         let intervals = i128::from(height - base_height);
-        let on_grid = base_time.plus_nanos(intervals * i128::from(self.interval_ms) * 1_000_000);
-        let skewed = on_grid.plus_nanos(skew_nanos);
-        if height == 1 { skewed } else { skewed.max(last.plus_nanos(STEP_NANOS_MIN)) }
+        base_time.plus_nanos(intervals * i128::from(self.interval_ms) * 1_000_000)
     }
 
     /// Moves the grid's origin to a block that was made, so that a new interval counts from there.

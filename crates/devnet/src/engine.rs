@@ -448,6 +448,15 @@ impl Engine {
         change(&mut self.image.clock);
     }
 
+    /// Lets the clock go on from the newest block unless that lies on the grid, as after a replay of a journal whose
+    /// blocks were made at another interval or under a skew.
+    pub fn resume_clock(&mut self) {
+        let (height, time) = (self.image.state.height, self.image.state.time);
+        if height > 0 && self.image.clock.on_grid(height) != time {
+            self.image.clock.rebase(height, time, 0);
+        }
+    }
+
     /// Returns the faults.
     pub fn faults(&mut self) -> &mut Faults {
         &mut self.faults

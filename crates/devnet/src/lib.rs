@@ -48,7 +48,12 @@ pub mod query;
 
 pub mod chain;
 
+pub mod driver;
+
+pub mod devnet;
+
 pub use block::Block;
 pub use chain::{Chain, Warp};
+pub use devnet::{Opened, Settings, StartError, open};
 pub use moment::Time;
 pub use state::State;

@@ -80,9 +80,9 @@ impl Mempool {
         self.pending.len()
     }
 
-    /// Returns whether a block at `height` would find a transaction.
-    pub fn has_due(&self, height: i64) -> bool {
-        self.pending.iter().any(|pending| pending.not_before <= height)
+    /// Returns whether none waits.
+    pub fn is_empty(&self) -> bool {
+        self.pending.is_empty()
     }
 
     /// Admits bytes to the check, and remembers having seen them.

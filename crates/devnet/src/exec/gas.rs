@@ -6,34 +6,34 @@
 use std::fmt;
 
 /// Gas of what the ante checks read: parameters and accounts.
-pub const ANTE: u64 = 8_480;
+pub(super) const ANTE: u64 = 8_480;
 /// Gas of deducting a fee: a transfer to the fee collector.
-pub const FEE: u64 = 17_800;
+pub(super) const FEE: u64 = 17_800;
 /// Gas of an unordered transaction's nonce.
-pub const UNORDERED: u64 = 2_240;
+pub(super) const UNORDERED: u64 = 2_240;
 /// Gas of incrementing a sequence.
-pub const SEQUENCE: u64 = 11_600;
+pub(super) const SEQUENCE: u64 = 11_600;
 /// Gas of publishing a key.
-pub const PUBLIC_KEY: u64 = 9_400;
+pub(super) const PUBLIC_KEY: u64 = 9_400;
 /// Gas of a transfer between accounts.
-pub const TRANSFER: u64 = 24_500;
+pub(super) const TRANSFER: u64 = 24_500;
 /// Gas of hydrating a session.
-pub const SESSION: u64 = 48_400;
+pub(super) const SESSION: u64 = 48_400;
 /// Gas of reading parameters of a height.
-pub const PARAMS: u64 = 2_200;
+pub(super) const PARAMS: u64 = 2_200;
 /// Gas of storing a claim.
-pub const CLAIM: u64 = 35_000;
+pub(super) const CLAIM: u64 = 35_000;
 /// Gas of reading a claim.
-pub const CLAIM_READ: u64 = 3_000;
+pub(super) const CLAIM_READ: u64 = 3_000;
 /// Gas of storing a byte.
-pub const WRITE_PER_BYTE: u64 = 30;
+pub(super) const WRITE_PER_BYTE: u64 = 30;
 /// Gas of reading or writing any other object.
-pub const OBJECT: u64 = 12_000;
+pub(super) const OBJECT: u64 = 12_000;
 
 /// Where the node reports that most messages run out.
-pub const AT_WRITE: &str = "WritePerByte";
+pub(super) const AT_WRITE: &str = "WritePerByte";
 /// Where it reports that reading does.
-pub const AT_READ: &str = "ReadPerByte";
+pub(super) const AT_READ: &str = "ReadPerByte";
 
 /// More gas was needed than was offered.
 #[derive(Debug, Clone, PartialEq, Eq)]

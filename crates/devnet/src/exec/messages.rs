@@ -157,7 +157,3 @@ fn parsed(text: &str) -> Result<pocket_crypto::address::Address, Failure> {
 fn invalid(error: ChainError) -> Failure {
     error.with_status(GrpcStatus::InvalidArgument).into()
 }
-
-fn internal(error: ChainError) -> Failure {
-    error.with_status(GrpcStatus::Internal).into()
-}
