@@ -1,0 +1,42 @@
+//! A chain that is put into a recorded situation.
+
+use std::collections::VecDeque;
+
+use pocket_config::facts::Facts;
+use pocket_devnet::{
+    Chain, State, Time,
+    clock::{Clock, Pace},
+    engine::{Engine, Options},
+    genesis,
+    mempool::Limits,
+};
+
+pub fn options() -> Options {
+    Options {
+        seed: 1,
+        minimum_gas_price: 0,
+        mempool: Limits { txs: 5_000, tx_bytes: 1 << 20 },
+        states_kept: 1_000,
+        blocks_kept: 1_000,
+        snapshots_max: 4,
+    }
+}
+
+/// Returns a chain over the recorded network's facts that stands at `height`.
+pub fn chain_at(height: i64, change: impl FnOnce(&mut State)) -> Chain {
+    let mut facts = Facts::localnet("seed").unwrap();
+    facts.relayer_endpoint = "relayer.default.svc.cluster.local:8080".to_owned();
+    let mut state = genesis::state(&facts, 1).unwrap();
+    state.height = height;
+    change(&mut state);
+    // A grid far in the past: blocks then follow the newest one's time, which a test sets.
+    let clock = Clock::new(Pace::Manual, 1, Time::default());
+    Chain::new(Engine::new(options(), clock, state, VecDeque::new()))
+}
+
+/// Makes blocks until `height` is the newest.
+pub fn make_until(chain: &Chain, height: i64) {
+    while chain.height() < height {
+        chain.produce_block().unwrap();
+    }
+}
