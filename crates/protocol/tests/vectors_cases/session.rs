@@ -266,11 +266,11 @@ fn params_history(case: &Value) {
     }
 }
 
-/// The case starts from 15 suppliers and the default grid.
+/// The case starts from the default grid, and from what its history says of the height of the first update.
 fn session_params_history(case: &Value) {
     let params =
         |value: &Value| params::Session { num_suppliers_per_session: uint(value, "num_suppliers_per_session") };
-    let mut state = SessionState::new(params::Session::DEFAULT);
+    let mut state = SessionState::new(params(&list(case, "history")[0]));
     for update in list(case, "updates") {
         state.update(int(update, "height"), params(update), &Shared::DEFAULT).expect("the chain took it");
     }

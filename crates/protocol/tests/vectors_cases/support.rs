@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use pocket_protocol::ChainError;
+use prost_types::Timestamp;
 use serde_json::Value;
 
 /// The folder of vectors.
@@ -141,4 +142,23 @@ pub(crate) fn without_place(text: &str) -> String {
         rest = &rest[start + length + 1..];
     }
     kept + rest
+}
+
+/// Reads a UTC time: `2026-01-01T00:00:01.066922204Z`, or as Go prints it, `2026-01-01 00:00:01.066922204 +0000 UTC`.
+pub(crate) fn time(text: &str) -> Timestamp {
+    let (date, rest) = text.split_at_checked(10).unwrap_or_else(|| panic!("no time: {text}"));
+    let clock = rest[1..].split(['Z', ' ']).next().expect("split gives at least one part");
+    let numbers = |part: &str, by: char| -> Vec<i64> {
+        part.split(by).map(|number| number.parse().unwrap_or_else(|_| panic!("no time: {text}"))).collect()
+    };
+    let (whole, fraction) = clock.split_once('.').unwrap_or((clock, "0"));
+    let (date, clock) = (numbers(date, '-'), numbers(whole, ':'));
+    let is_leap = |year: i64| year % 4 == 0 && (year % 100 != 0 || year % 400 == 0);
+    let years: i64 = (1970..date[0]).map(|year| if is_leap(year) { 366 } else { 365 }).sum();
+    let february = if is_leap(date[0]) { 29 } else { 28 };
+    let lengths = [31, february, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31];
+    let months: i64 = lengths.iter().zip(1..date[1]).map(|(length, _)| length).sum();
+    let days = years + months + date[2] - 1;
+    let nanos = format!("{fraction:0<9}").parse().expect("a fraction of nine digits");
+    Timestamp { seconds: days * 86_400 + clock[0] * 3600 + clock[1] * 60 + clock[2], nanos }
 }
