@@ -52,8 +52,13 @@ pub mod driver;
 
 pub mod devnet;
 
+pub mod wire;
+
+pub mod running;
+
 pub use block::Block;
 pub use chain::{Chain, Warp};
 pub use devnet::{Opened, Settings, StartError, open};
 pub use moment::Time;
+pub use running::{Devnet, RunError, Running};
 pub use state::State;

@@ -66,7 +66,7 @@ pub(super) async fn query(queries: &Queries, path: &str, data: Bytes, height: i6
 }
 
 /// Calls one of the gRPC services of the chain without a socket.
-async fn call(queries: &Queries, path: &str, data: Bytes, height: i64) -> Result<Bytes, Status> {
+pub(super) async fn call(queries: &Queries, path: &str, data: Bytes, height: i64) -> Result<Bytes, Status> {
     let mut frame = BytesMut::with_capacity(FRAME_HEAD_BYTES + data.len());
     frame.put_u8(0);
     frame.put_u32(u32::try_from(data.len()).map_err(|_| Status::invalid_argument("the query is too long"))?);

@@ -22,7 +22,7 @@ mod services;
 mod sessions;
 mod txs;
 
-pub(super) use txs::{broadcast, simulated};
+pub(super) use txs::simulated;
 
 /// Metadata that names the height asked about, and the height answered at.
 pub(super) const HEIGHT_HEADER: &str = "x-cosmos-block-height";

@@ -88,7 +88,7 @@ fn decoded(bytes: &[u8]) -> Tx {
 }
 
 /// Returns a transaction in its block as the node reports it.
-pub(in crate::wire) fn tx_response(found: &FoundTx) -> TxResponse {
+fn tx_response(found: &FoundTx) -> TxResponse {
     let result = found.result();
     let mut timestamp = found.block.header.time;
     timestamp.nanos = 0;
@@ -125,7 +125,7 @@ fn broadcast_tx(at: &At<'_>, request: BroadcastTxRequest) -> Result<BroadcastTxR
 }
 
 /// Sends a transaction in; what the mempool refuses unseen has codes of its own.
-pub(in crate::wire) fn broadcast(chain: &Chain, bytes: &[u8]) -> TxResponse {
+fn broadcast(chain: &Chain, bytes: &[u8]) -> TxResponse {
     let refused = |code| TxResponse {
         code,
         codespace: "sdk".to_owned(),

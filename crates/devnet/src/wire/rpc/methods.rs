@@ -130,7 +130,7 @@ pub(super) async fn call(queries: &Queries, name: &str, params: &Params) -> Resu
         "blockchain" => blockchain(chain, params),
         "genesis" => Ok(format!(r#"{{"genesis":{}}}"#, genesis(chain))),
         "genesis_chunked" => genesis_chunked(chain, params),
-        "block" => Ok(shapes::identified(Some(&block_at(chain, params)?))),
+        "block" => Ok(shapes::identified(Some(&*block_at(chain, params)?))),
         "block_by_hash" => Ok(shapes::identified(by_hash(chain, &params.bytes("hash")?).as_deref())),
         "block_results" => Ok(shapes::block_results(&*block_at(chain, params)?)),
         "commit" => commit(chain, params),

@@ -121,6 +121,8 @@ struct Connection {
     blocks: Receiver<Arc<Block>>,
     /// The next block to tell of.
     next: i64,
+    /// Up to here blocks may still come that were told of when they were overtaken; 0 when there are none.
+    overtaken: i64,
 }
 
 /// The connection is over.
@@ -131,7 +133,7 @@ impl Connection {
         let chain = &rpc.inner.queries.chain;
         let blocks = chain.subscribe();
         let next = chain.height() + 1;
-        Self { rpc, socket, subscriptions: BTreeMap::new(), place: None, blocks, next }
+        Self { rpc, socket, subscriptions: BTreeMap::new(), place: None, blocks, next, overtaken: 0 }
     }
 
     async fn run(mut self) {
@@ -266,13 +268,19 @@ impl Connection {
     async fn tell(&mut self, block: Result<Arc<Block>, RecvError>) -> Result<(), Over> {
         let chain = self.rpc.inner.queries.chain.clone();
         let newest = match block {
+            Ok(block) if block.height() < self.next && block.height() <= self.overtaken => return Ok(()),
             // A height that was told of before comes again after a snapshot was restored.
             Ok(block) if block.height() <= self.next => {
                 self.next = block.height() + 1;
+                self.overtaken = 0;
                 return self.announce(&block).await;
             }
             Ok(block) => block.height(),
-            Err(RecvError::Lagged(_)) => chain.height(),
+            Err(RecvError::Lagged(_)) => {
+                self.blocks = chain.subscribe();
+                self.overtaken = chain.height();
+                self.overtaken
+            }
             Err(RecvError::Closed) => return Err(Over),
         };
         while self.next <= newest {
