@@ -220,6 +220,9 @@ pub struct Admin {
 }
 
 /// Serves the admin endpoints on `listener` until `shutdown`.
+///
+/// Give it a shutdown of its own, triggered when the rest has drained, so that a process can be watched while it leaves;
+/// until then its [`Ready`] handles say why it is not ready.
 pub async fn serve(listener: impl Into<Listener>, admin: Admin, shutdown: Shutdown) -> Served {
     let admin = Arc::new(admin);
     let leaving = shutdown.clone();

@@ -16,8 +16,14 @@ use crate::shutdown::Shutdown;
 /// Streams one connection may have open at a time.
 pub const MAX_CONCURRENT_STREAMS: u32 = 1024;
 
-/// How often an idle connection is asked whether it lives, and how long it may take to answer.
-pub const KEEPALIVE: Duration = Duration::from_secs(20);
+/// How often a connection with calls in flight is asked whether it lives; servers written in Go cut those who ask oftener.
+pub const KEEPALIVE_INTERVAL: Duration = Duration::from_mins(1);
+
+/// How long it may take to answer.
+pub const KEEPALIVE_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// What may be sent ahead on a stream or a connection before the other side has read it.
+pub const WINDOW_BYTES: u32 = 1 << 20;
 
 /// An endpoint that cannot be dialled.
 #[derive(Debug, thiserror::Error)]
@@ -61,9 +67,10 @@ pub fn channel(endpoint: &str, timeout: Duration) -> Result<Channel, EndpointErr
         .timeout(timeout)
         .connect_timeout(timeout)
         .tcp_nodelay(true)
-        .http2_keep_alive_interval(KEEPALIVE)
-        .keep_alive_timeout(KEEPALIVE)
-        .keep_alive_while_idle(true);
+        .http2_keep_alive_interval(KEEPALIVE_INTERVAL)
+        .keep_alive_timeout(KEEPALIVE_TIMEOUT)
+        .initial_stream_window_size(WINDOW_BYTES)
+        .initial_connection_window_size(WINDOW_BYTES);
     Ok(dialled.connect_with_connector_lazy(tower::service_fn(move |_: Uri| {
         let authority = authority.clone();
         async move {
@@ -81,8 +88,10 @@ pub fn channel(endpoint: &str, timeout: Duration) -> Result<Channel, EndpointErr
 pub async fn serve(listener: TcpListener, routes: Routes, shutdown: Shutdown) -> Result<(), tonic::transport::Error> {
     let server = Server::builder()
         .max_concurrent_streams(MAX_CONCURRENT_STREAMS)
-        .http2_keepalive_interval(Some(KEEPALIVE))
-        .http2_keepalive_timeout(Some(KEEPALIVE))
+        .http2_keepalive_interval(Some(KEEPALIVE_INTERVAL))
+        .http2_keepalive_timeout(Some(KEEPALIVE_TIMEOUT))
+        .initial_stream_window_size(WINDOW_BYTES)
+        .initial_connection_window_size(WINDOW_BYTES)
         .add_routes(routes);
     let leave = shutdown.clone();
     let serving = server.serve_with_incoming_shutdown(incoming(listener), async move { leave.triggered().await });

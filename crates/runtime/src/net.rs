@@ -15,6 +15,9 @@ mod tls;
 /// How many connections the kernel keeps waiting for `accept`.
 pub const LISTEN_BACKLOG: u32 = 1024;
 
+/// How long a connection we opened may be silent before the kernel asks whether the other end is there.
+const TCP_KEEPALIVE: Duration = Duration::from_secs(30);
+
 /// A listener could not be opened.
 #[derive(Debug, thiserror::Error)]
 pub enum BindError {
@@ -260,6 +263,9 @@ pub async fn connect(host_port: &str) -> io::Result<TcpStream> {
 async fn connect_real(host_port: &str) -> io::Result<TcpStream> {
     let stream = tokio::net::TcpStream::connect(host_port).await?;
     stream.set_nodelay(true)?;
+    // Finds peers that vanished without a word, also on connections that wait in a pool.
+    let keepalive = socket2::TcpKeepalive::new().with_time(TCP_KEEPALIVE).with_interval(TCP_KEEPALIVE / 3);
+    socket2::SockRef::from(&stream).set_tcp_keepalive(&keepalive)?;
     Ok(TcpStream { inner: StreamKind::Tcp(stream) })
 }
 
@@ -325,6 +331,7 @@ pub async fn connect_tls(host_port: &str, alpn: Alpn) -> io::Result<TcpStream> {
 
 /// Refuses: this build lacks TLS.
 #[cfg(not(feature = "tls"))]
+#[expect(clippy::unused_async, reason = "the same call in builds with and without TLS")]
 pub async fn connect_tls(_host_port: &str, _alpn: Alpn) -> io::Result<TcpStream> {
     Err(io::Error::new(io::ErrorKind::Unsupported, NO_TLS))
 }

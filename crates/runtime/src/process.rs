@@ -2,6 +2,7 @@
 
 use std::fmt::Write;
 use std::future::Future;
+use std::panic::AssertUnwindSafe;
 use std::process::ExitCode;
 
 /// How a process ends, and the code the system sees.
@@ -75,7 +76,7 @@ where
             return Exit::Failure.into();
         }
     };
-    let exit = runtime.block_on(main);
+    let exit = std::panic::catch_unwind(AssertUnwindSafe(|| runtime.block_on(main))).unwrap_or(Exit::Failure);
     // Whatever still runs has had its grace period.
     runtime.shutdown_background();
     exit.into()

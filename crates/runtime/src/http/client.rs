@@ -169,8 +169,6 @@ struct Idle {
 /// Authorities kept; beyond, those without a connection in use are forgotten.
 const POOLS_MAX: usize = 4096;
 
-/// How often an HTTP/2 connection with requests is asked whether it lives, and how long it may take to answer.
-const HTTP2_KEEPALIVE: Duration = Duration::from_secs(20);
 /// What a peer may send ahead on HTTP/2.
 const HTTP2_WINDOW_BYTES: u32 = 1 << 20;
 
@@ -327,8 +325,6 @@ impl Client {
         let mut builder = http2::Builder::new(Spawner { name: CONNECTION_TASK });
         builder
             .timer(TokioTimer::new())
-            .keep_alive_interval(HTTP2_KEEPALIVE)
-            .keep_alive_timeout(HTTP2_KEEPALIVE)
             .initial_stream_window_size(HTTP2_WINDOW_BYTES)
             .initial_connection_window_size(HTTP2_WINDOW_BYTES);
         let (sender, connection) = builder.handshake(io).await.map_err(|error| pool.broken(error))?;

@@ -120,6 +120,23 @@ fn child_whose_task_panics() {
 }
 
 #[test]
+#[ignore = "a child of the tests below"]
+fn child_whose_main_panics() {
+    main_of(async { panic!("at the very start") });
+}
+
+#[test]
+fn a_panic_of_main_is_a_failure_that_says_where() {
+    let mut child = Started::new("child_whose_main_panics");
+    child.wait_for("ExitCode(unix_exit_status(1))");
+    let (_, talk) = child.end();
+    assert!(
+        talk.contains("child: panic at") && talk.contains("process.rs:") && talk.contains("at the very start"),
+        "{talk}"
+    );
+}
+
+#[test]
 fn a_signal_is_heard_and_the_log_is_json_with_the_name_of_the_process() {
     let mut child = Started::new("child_that_leaves_when_told");
     child.wait_for("ready");
