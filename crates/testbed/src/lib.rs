@@ -12,6 +12,8 @@
 //!
 //! **Deliberately not here.** Installing anything: `make testbed` does that. Servers of a fleet: `localnet`.
 
+pub mod devnet;
 pub mod redis;
 
+pub use devnet::{PrivateDevnet, devnet};
 pub use redis::{Config, RedisServer, Version, find, needs};
