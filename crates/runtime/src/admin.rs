@@ -147,11 +147,11 @@ type Route = Arc<dyn Fn(String) -> Answering + Send + Sync>;
 /// Further paths of a process's admin listener.
 #[derive(Clone, Default)]
 pub struct Routes {
-    routes: BTreeMap<(Method2, String), Route>,
+    routes: BTreeMap<(Verb, String), Route>,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-enum Method2 {
+enum Verb {
     Get,
     Post,
 }
@@ -169,7 +169,7 @@ impl Routes {
         F: Fn(String) -> Fut + Send + Sync + 'static,
         Fut: Future<Output = Response<Bytes>> + Send + 'static,
     {
-        self.with(Method2::Get, path, answer)
+        self.with(Verb::Get, path, answer)
     }
 
     /// Answers POST `path` likewise; for what changes something.
@@ -179,10 +179,10 @@ impl Routes {
         F: Fn(String) -> Fut + Send + Sync + 'static,
         Fut: Future<Output = Response<Bytes>> + Send + 'static,
     {
-        self.with(Method2::Post, path, answer)
+        self.with(Verb::Post, path, answer)
     }
 
-    fn with<F, Fut>(mut self, method: Method2, path: &str, answer: F) -> Self
+    fn with<F, Fut>(mut self, method: Verb, path: &str, answer: F) -> Self
     where
         F: Fn(String) -> Fut + Send + Sync + 'static,
         Fut: Future<Output = Response<Bytes>> + Send + 'static,
@@ -194,8 +194,8 @@ impl Routes {
 
     fn find(&self, method: &Method, path: &str) -> Option<Route> {
         let method = match *method {
-            Method::GET | Method::HEAD => Method2::Get,
-            Method::POST => Method2::Post,
+            Method::GET | Method::HEAD => Verb::Get,
+            Method::POST => Verb::Post,
             _ => return None,
         };
         self.routes.get(&(method, path.to_owned())).cloned()
