@@ -63,6 +63,15 @@ fn growing(criterion: &mut Criterion) {
             trie
         });
     });
+    group.bench_function("insert all in batches of 256, leaf hashes known", |bencher| {
+        bencher.iter_with_large_drop(|| {
+            let mut trie = Trie::new();
+            for batch in leaves.chunks(256) {
+                trie.insert_all(batch, |_, _| unreachable!("every leaf has a path of its own"));
+            }
+            trie
+        });
+    });
     group.bench_function("sort and bulk load", |bencher| {
         bencher.iter_batched(
             || leaves.clone(),
@@ -74,7 +83,8 @@ fn growing(criterion: &mut Criterion) {
         );
     });
     let inserted = grown();
-    println!("{:.1} bytes per leaf", inserted.bytes() as f64 / LEAVES as f64);
+    let millibytes = inserted.bytes() as u64 * 1000 / LEAVES;
+    println!("{}.{:03} bytes per leaf", millibytes / 1000, millibytes % 1000);
     group.bench_function("root, all inserted one by one", |bencher| {
         bencher.iter_batched(|| inserted.clone(), |mut trie| (trie.root(), trie), BatchSize::PerIteration);
     });

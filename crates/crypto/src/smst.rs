@@ -181,12 +181,8 @@ pub fn path_of(key: &[u8]) -> Path {
 
 /// Returns the hash of a leaf: `SHA256(00 || path || value || weight || 1)`, integers as 8 big-endian bytes (6.3).
 pub fn leaf_hash(path: &Path, value: &[u8], weight: u64) -> LeafDigest {
-    let mut hasher = Sha256::new_with_prefix([LEAF]);
-    hasher.update(path);
-    hasher.update(value);
-    hasher.update(weight.to_be_bytes());
-    hasher.update(1_u64.to_be_bytes());
-    hasher.finalize().into()
+    let hasher = Sha256::new_with_prefix([LEAF]).chain_update(path).chain_update(value);
+    hasher.chain_update(weight.to_be_bytes()).chain_update(1_u64.to_be_bytes()).finalize().into()
 }
 
 /// Returns the path whose closest leaf a claim must prove: `SHA256(block hash || session id)`.

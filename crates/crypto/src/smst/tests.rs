@@ -140,6 +140,22 @@ proptest! {
     }
 
     #[test]
+    fn inserting_together_is_inserting_one_by_one(inserts in leaves(), more in leaves()) {
+        let (mut together, mut alone) = (Trie::new(), Trie::new());
+        for inserts in [inserts, more] {
+            let batch: Vec<_> = inserts.iter().map(|(path, value, weight)| packed(path, value, *weight)).collect();
+            let (mut told, mut expected) = (Vec::new(), Vec::new());
+            together.insert_all(&batch, |leaf, weight| told.push((*leaf, weight)));
+            for leaf in &batch {
+                let replaced = alone.insert_packed(leaf.path, leaf.leaf_hash, leaf.weight);
+                expected.extend(replaced.map(|weight| (*leaf, weight)));
+            }
+            prop_assert_eq!(told, expected);
+            prop_assert_eq!(together.root(), alone.root());
+        }
+    }
+
+    #[test]
     fn proofs_are_those_of_the_definition_and_verify(inserts in leaves(), queries in prop::collection::vec(paths(), 1..8)) {
         let (mut trie, mut reference) = (Trie::new(), Leaves::new());
         for (path, value, weight) in &inserts {
@@ -291,12 +307,30 @@ fn asking_twice_hashes_nothing_and_changes_nothing() {
 #[test]
 fn leaf_costs_less_than_its_budget() {
     let mut trie = Trie::new();
-    let leaves = 50_000_u64;
-    for index in 0..leaves {
-        trie.insert(&index.to_be_bytes(), b"", 1);
+    for leaves in 1..=300_000_u64 {
+        trie.insert(&leaves.to_be_bytes(), b"", 1);
+        if leaves % 50_000 == 0 {
+            let per_leaf = trie.bytes() as u64 / leaves;
+            assert!(per_leaf <= 128, "{per_leaf} bytes per leaf at {leaves} leaves");
+        }
     }
-    let per_leaf = trie.bytes() as u64 / leaves;
-    assert!(per_leaf <= 128, "{per_leaf} bytes per leaf");
+}
+
+#[test]
+fn large_trie_is_that_of_its_definition() {
+    // Past the size from which slots are handed out by path.
+    let (mut trie, mut reference) = (Trie::with_capacity(180_000), Leaves::new());
+    for index in 0..200_000_u64 {
+        let key = (index % 180_000).to_be_bytes();
+        trie.insert(&key, &index.to_be_bytes(), index);
+        reference.insert(path_of(&key), (index.to_be_bytes().to_vec(), index));
+    }
+    let all: Vec<_> = reference.iter().collect();
+    assert_eq!(trie.root(), naive_root(&all, 0).root());
+    let path = path_of(b"anything");
+    assert_eq!(prove(&mut trie, &reference, path, SiblingData::Omit), naive_proof(&reference, path));
+    let sorted = all.iter().map(|(path, (value, weight))| packed(path, value, *weight));
+    assert_eq!(Trie::from_sorted(sorted).root(), trie.root());
 }
 
 /// A stream of one type definition per line and a value message.

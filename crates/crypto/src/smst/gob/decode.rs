@@ -2,7 +2,7 @@
 
 use super::{
     super::{CompactBranch, CompactProof},
-    types::{BYTES, FIRST_USER_ID, Field, INT, Type, Types},
+    types::{Array, BYTES, FIRST_USER_ID, Field, INT, Map, Slice, Type, Types},
 };
 
 /// How deep values may be nested. An honest proof needs two levels; Go itself stops between ten thousand and a full
@@ -144,6 +144,9 @@ impl ProofField {
                 "ClosestPath" => (Kind::Bytes, Self::ClosestPath),
                 "ClosestValueHash" => (Kind::Bytes, Self::LeafData),
                 "ClosestProof" => {
+                    if types.get(field.id).is_some_and(|definition| definition.opaque) {
+                        return Err(GobError::FieldType(field.name.clone()));
+                    }
                     let fields = types.fields(field.id)?;
                     let plan = BranchField::plan(&fields, types)?;
                     return Ok(Some(Self::Branch(fields, plan)));
@@ -196,7 +199,9 @@ impl Kind {
         let fits = match self {
             Self::Bytes => field.id == BYTES,
             Self::Int => field.id == INT,
-            Self::ByteStrings => matches!(types.get(field.id), Some(Type::Slice { element: BYTES })),
+            Self::ByteStrings => {
+                matches!(types.get(field.id), Some(Type { slice: Some(Slice { element: BYTES }), opaque: false, .. }))
+            }
         };
         if fits { Ok(()) } else { Err(GobError::FieldType(field.name.clone())) }
     }
@@ -295,34 +300,33 @@ impl<'a> Cursor<'a> {
         Ok(())
     }
 
-    /// Reads Go's `wireType`: a struct with one field for each kind of type, of which one is set. If several are,
-    /// Go looks at them in this order.
+    /// Reads Go's `wireType`: a struct with one field for each kind of type, of which one is set.
     fn wire_type(&mut self) -> Result<Type, GobError> {
-        let (mut array, mut slice, mut structure, mut map, mut opaque) = (None, None, None, None, None);
+        let mut definition = Type::default();
         let mut last = None;
         while let Some(number) = self.next_field(last, 7)? {
             match number {
                 0 => {
                     let [element, length] = self.type_with_integers([false, true])?;
-                    array = Some(Type::Array { element: narrow(element), length });
+                    definition.array = Some(Array { element: narrow(element), length });
                 }
                 1 => {
                     let [element] = self.type_with_integers([false])?;
-                    slice = Some(Type::Slice { element: narrow(element) });
+                    definition.slice = Some(Slice { element: narrow(element) });
                 }
-                2 => structure = Some(self.struct_type()?),
+                2 => definition.structure = Some(self.struct_fields()?),
                 3 => {
                     let [key, element] = self.type_with_integers([false, false])?;
-                    map = Some(Type::Map { key: narrow(key), element: narrow(element) });
+                    definition.map = Some(Map { key: narrow(key), element: narrow(element) });
                 }
                 _ => {
                     self.type_with_integers([])?;
-                    opaque = Some(Type::Opaque);
+                    definition.opaque = true;
                 }
             }
             last = Some(number);
         }
-        Ok(array.or(map).or(slice).or(structure).or(opaque).unwrap_or(Type::Nothing))
+        Ok(definition)
     }
 
     /// Reads a definition made of the common head and integers: type ids of 32 bits, or 64 bits where `wide` says so.
@@ -345,7 +349,7 @@ impl<'a> Cursor<'a> {
         Ok(integers)
     }
 
-    fn struct_type(&mut self) -> Result<Type, GobError> {
+    fn struct_fields(&mut self) -> Result<Vec<Field>, GobError> {
         let mut fields = Vec::new();
         let mut last = None;
         while let Some(number) = self.next_field(last, 2)? {
@@ -367,7 +371,7 @@ impl<'a> Cursor<'a> {
             }
             last = Some(number);
         }
-        Ok(Type::Struct { fields })
+        Ok(fields)
     }
 
     /// The head of every definition repeats name and id. The id is not looked at: the message's own counts.

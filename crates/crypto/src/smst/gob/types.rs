@@ -23,27 +23,33 @@ pub(super) const INTERFACE: i32 = 8;
 const COMMON_HEAD: i32 = 18;
 const STRUCT_FIELD: i32 = 21;
 
-/// A type as the stream defines it.
-#[derive(Debug)]
-pub(super) enum Type {
-    Array {
-        element: i32,
-        length: i64,
-    },
-    Slice {
-        element: i32,
-    },
-    Struct {
-        fields: Vec<Field>,
-    },
-    Map {
-        key: i32,
-        element: i32,
-    },
+/// A type as the stream defines it. An honest definition is of one kind; of several, each is used where it fits, and a
+/// value to be skipped is taken for the first of array, map, slice, struct and opaque.
+#[derive(Debug, Default)]
+pub(super) struct Type {
+    pub(super) array: Option<Array>,
+    pub(super) slice: Option<Slice>,
+    pub(super) structure: Option<Vec<Field>>,
+    pub(super) map: Option<Map>,
     /// Encodes itself: a byte string to us.
-    Opaque,
-    /// A definition that says nothing. It may stand in a stream but nothing can be of it.
-    Nothing,
+    pub(super) opaque: bool,
+}
+
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Array {
+    pub(super) element: i32,
+    pub(super) length: i64,
+}
+
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Slice {
+    pub(super) element: i32,
+}
+
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Map {
+    pub(super) key: i32,
+    pub(super) element: i32,
 }
 
 /// A field of a struct, by name and type.
@@ -73,16 +79,15 @@ impl Types {
     /// Fields of a struct type. Go's own structs may be used without being defined, if only made of basic types.
     pub(super) fn fields(&self, id: i32) -> Result<Vec<Field>, GobError> {
         let field = |name: &str, id| Field { name: name.to_owned(), id };
-        let fields = match (id, self.get(id)) {
-            (COMMON_HEAD | STRUCT_FIELD, _) => return Ok(vec![field("Name", STRING), field("Id", INT)]),
-            (_, Some(Type::Struct { fields })) => fields.clone(),
-            (_, Some(_)) => return Err(GobError::NotStruct),
-            (_, None) => return Err(GobError::UnknownType(id)),
-        };
+        if matches!(id, COMMON_HEAD | STRUCT_FIELD) {
+            return Ok(vec![field("Name", STRING), field("Id", INT)]);
+        }
+        let definition = self.get(id).ok_or(GobError::UnknownType(id))?;
+        let fields = definition.structure.as_ref().ok_or(GobError::NotStruct)?;
         if fields.iter().any(|field| field.name.is_empty()) {
             return Err(GobError::UnnamedField);
         }
-        Ok(fields)
+        Ok(fields.clone())
     }
 
     /// Says whether values of this type can be skipped: whether all types they are made of are defined.
@@ -92,12 +97,14 @@ impl Types {
             if (BOOL..=INTERFACE).contains(&id) || !self.skippable.insert(id) {
                 continue;
             }
-            match self.get(id).ok_or(GobError::UnknownType(id))? {
-                Type::Array { element, .. } | Type::Slice { element } => open.push(*element),
-                Type::Map { key, element } => open.extend([*key, *element]),
-                Type::Struct { .. } => open.extend(self.fields(id)?.iter().map(|field| field.id)),
-                Type::Opaque => {}
-                Type::Nothing => return Err(GobError::UnknownType(id)),
+            let definition = self.defined.get(&id).cloned().ok_or(GobError::UnknownType(id))?;
+            match &*definition {
+                Type { array: Some(Array { element, .. }), .. } => open.push(*element),
+                Type { map: Some(Map { key, element }), .. } => open.extend([*key, *element]),
+                Type { slice: Some(Slice { element }), .. } => open.push(*element),
+                Type { structure: Some(_), .. } => open.extend(self.fields(id)?.iter().map(|field| field.id)),
+                Type { opaque: true, .. } => {}
+                Type { .. } => return Err(GobError::UnknownType(id)),
             }
         }
         Ok(())
@@ -131,24 +138,24 @@ impl Types {
     fn skip_defined(&mut self, id: i32, from: &mut Cursor<'_>, nesting: u32) -> Result<(), GobError> {
         let definition = self.defined.get(&id).cloned().ok_or(GobError::UnknownType(id))?;
         match &*definition {
-            &Type::Array { element, length } => {
-                if from.uint()?.cast_signed() != length {
+            Type { array: Some(Array { element, length }), .. } => {
+                if from.uint()?.cast_signed() != *length {
                     return Err(GobError::ArrayLength);
                 }
-                self.skip_elements(element, length, from, nesting)
+                self.skip_elements(*element, *length, from, nesting)
             }
-            &Type::Slice { element } => {
-                let length = from.uint()?.cast_signed();
-                self.skip_elements(element, length, from, nesting)
-            }
-            &Type::Map { key, element } => {
+            Type { map: Some(Map { key, element }), .. } => {
                 for _ in 0..from.uint()?.cast_signed() {
-                    self.skip(key, from, nesting + 1)?;
-                    self.skip(element, from, nesting + 1)?;
+                    self.skip(*key, from, nesting + 1)?;
+                    self.skip(*element, from, nesting + 1)?;
                 }
                 Ok(())
             }
-            Type::Struct { fields } => {
+            Type { slice: Some(Slice { element }), .. } => {
+                let length = from.uint()?.cast_signed();
+                self.skip_elements(*element, length, from, nesting)
+            }
+            Type { structure: Some(fields), .. } => {
                 let mut last = None;
                 while let Some(number) = from.next_field(last, fields.len())? {
                     self.skip(fields[number].id, from, nesting + 1)?;
@@ -156,8 +163,8 @@ impl Types {
                 }
                 Ok(())
             }
-            Type::Opaque => from.bytes().map(drop),
-            Type::Nothing => Err(GobError::UnknownType(id)),
+            Type { opaque: true, .. } => from.bytes().map(drop),
+            Type { .. } => Err(GobError::UnknownType(id)),
         }
     }
 
