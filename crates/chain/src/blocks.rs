@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use futures_util::{SinkExt, StreamExt};
 use pocket_runtime::clock::{self, UnixTime};
+use pocket_runtime::net::Alpn;
 use pocket_runtime::shutdown::Shutdown;
 use pocket_runtime::{net, task};
 use tokio::sync::watch;
@@ -180,10 +181,13 @@ impl Follower {
     }
 
     async fn open(&self, endpoint: usize) -> Result<EventStream, String> {
-        let authority = self.shared.rpc.authority(endpoint).to_owned();
-        let stream = net::connect(&authority).await.map_err(|error| error.to_string())?;
+        let (authority, is_tls) = self.shared.rpc.authority(endpoint);
+        let stream =
+            if is_tls { net::connect_tls(&authority, Alpn::Http1).await } else { net::connect(&authority).await };
+        let stream = stream.map_err(|error| error.to_string())?;
         let config = WebSocketConfig::default().max_message_size(Some(FRAME_BYTES_MAX));
-        let url = format!("ws://{authority}/websocket");
+        let scheme = if is_tls { "wss" } else { "ws" };
+        let url = format!("{scheme}://{authority}/websocket");
         let (mut stream, _) = tokio_tungstenite::client_async_with_config(url, stream, Some(config))
             .await
             .map_err(|error| error.to_string())?;

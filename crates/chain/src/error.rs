@@ -9,7 +9,7 @@ pub enum ConnectError {
     #[error("a full node's address cannot be used")]
     Endpoint(#[from] EndpointError),
     /// An RPC address that cannot be an endpoint.
-    #[error("`{endpoint}` is no RPC endpoint: write http://host:port")]
+    #[error("`{endpoint}` is no RPC endpoint: write http://host:port or https://host:port")]
     Rpc {
         /// As given.
         endpoint: String,

@@ -54,8 +54,8 @@ struct Fault {
 impl Rpc {
     pub(crate) fn new(endpoints: &[String], timeout: Duration) -> Result<Self, ConnectError> {
         for endpoint in endpoints {
-            let host = endpoint.strip_prefix("http://").unwrap_or_default();
-            if host.is_empty() {
+            let host = endpoint.strip_prefix("http://").or_else(|| endpoint.strip_prefix("https://"));
+            if host.is_none_or(str::is_empty) {
                 return Err(ConnectError::Rpc { endpoint: endpoint.clone() });
             }
         }
@@ -74,11 +74,16 @@ impl Rpc {
         self.endpoints.len()
     }
 
-    /// `host:port` of an endpoint, for its event stream.
-    pub(crate) fn authority(&self, index: usize) -> &str {
+    /// Where the event stream of an endpoint is: `host:port`, and whether over TLS.
+    pub(crate) fn authority(&self, index: usize) -> (String, bool) {
         let url = &self.endpoints[index % self.endpoints.len()];
-        let rest = url.strip_prefix("http://").unwrap_or(url);
-        rest.split('/').next().unwrap_or(rest)
+        let (scheme, rest) = url.split_once("://").unwrap_or(("http", url));
+        let is_tls = scheme == "https";
+        let host = rest.split('/').next().unwrap_or(rest);
+        if host.contains(':') {
+            return (host.to_owned(), is_tls);
+        }
+        (format!("{host}:{}", if is_tls { 443 } else { 80 }), is_tls)
     }
 
     /// Waits for a node that answers and has a block.

@@ -95,8 +95,7 @@ async fn a_claim_outside_its_window_is_refused_by_simulation_with_its_class() {
         session_header: Some(session.header.clone()),
         root_hash: root,
     };
-    let error =
-        sender.prepare(&[pocket_proto::any(&claim)], &gas(), Duration::from_secs(120)).await.expect_err("early");
+    let error = sender.prepare(&[pocket_proto::any(&claim)], &gas(), Duration::from_mins(2)).await.expect_err("early");
     let SendError::Refused(refusal) = error else { panic!("{error}") };
     assert_eq!(refusal.class, RefusalClass::WindowNotOpen, "{refusal}");
     assert_eq!(refusal.message_index, Some(0));
@@ -116,7 +115,7 @@ async fn a_claim_in_its_window_lands_and_is_found() {
         root_hash: root.clone(),
     };
     case.chain.blocks().reached(session.windows.claim_open).await;
-    let prepared = sender.prepare(&[pocket_proto::any(&claim)], &gas(), Duration::from_secs(120)).await.expect("built");
+    let prepared = sender.prepare(&[pocket_proto::any(&claim)], &gas(), Duration::from_mins(2)).await.expect("built");
     sender.broadcast(&prepared).await.expect("taken");
     let again = sender.broadcast(&prepared).await.expect_err("the same bytes");
     assert!(matches!(&again, SendError::Refused(refusal) if refusal.class == RefusalClass::AlreadySent), "{again:?}");
