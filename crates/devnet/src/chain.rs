@@ -242,6 +242,16 @@ impl Chain {
         simulation(tx)
     }
 
+    /// Takes in messages signed by the governance account (a change of parameters), for the next block. That account
+    /// has no key, so this is the only way for them; returns the hash under which their result will be found.
+    pub fn govern(&self, messages: Vec<prost_types::Any>) -> Result<Hash, SubmitError> {
+        let result = self.engine().govern(messages);
+        if result.is_ok() {
+            self.shared.wake.notify_one();
+        }
+        result
+    }
+
     /// Returns a transaction that is in a block still remembered.
     pub fn tx(&self, hash: &Hash) -> Option<FoundTx> {
         let engine = self.engine();

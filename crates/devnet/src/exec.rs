@@ -233,6 +233,25 @@ fn tx_data(responses: &[String]) -> Vec<u8> {
     data
 }
 
+/// Gas that a transaction of the governance account may use.
+const GOVERNANCE_GAS: u64 = 10_000_000;
+
+/// Wraps messages of the governance account.
+pub fn governance(messages: Vec<prost_types::Any>, memo: String) -> Vec<u8> {
+    use pocket_proto::cosmos::tx::v1beta1::{AuthInfo, Fee, TxBody, TxRaw};
+    use prost::Message as _;
+
+    let body = TxBody { messages, memo, ..TxBody::default() };
+    let fee = Fee { gas_limit: GOVERNANCE_GAS, ..Fee::default() };
+    let auth_info = AuthInfo { fee: Some(fee), ..AuthInfo::default() };
+    let raw = TxRaw {
+        body_bytes: body.encode_to_vec(),
+        auth_info_bytes: auth_info.encode_to_vec(),
+        signatures: Vec::new(),
+    };
+    raw.encode_to_vec()
+}
+
 /// Returns the message types and the signers of a transaction, as far as they can be read.
 pub fn concerns(bytes: &[u8]) -> (Vec<String>, Vec<String>) {
     let Ok(decoded) = tx::decode(bytes) else { return Default::default() };

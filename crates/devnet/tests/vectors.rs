@@ -4,9 +4,9 @@
 use std::{collections::BTreeMap, path::PathBuf};
 
 mod vectors {
-    pub mod node;
-    pub mod recordings;
-    pub mod replay;
+    pub(crate) mod node;
+    pub(crate) mod recordings;
+    pub(crate) mod replay;
 }
 
 /// Returns the folder of the vectors: `POCKET_VECTORS`, or the copies in the project.

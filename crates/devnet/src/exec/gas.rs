@@ -19,6 +19,8 @@ pub(super) const PUBLIC_KEY: u64 = 9_400;
 pub(super) const TRANSFER: u64 = 24_500;
 /// Gas of hydrating a session.
 pub(super) const SESSION: u64 = 48_400;
+/// Gas of finding that there is no such session.
+pub(super) const SESSION_REFUSED: u64 = 9_100;
 /// Gas of reading parameters of a height.
 pub(super) const PARAMS: u64 = 2_200;
 /// Gas of storing a claim.

@@ -11,7 +11,7 @@ use pocket_devnet::{
     mempool::Limits,
 };
 
-pub fn options() -> Options {
+pub(crate) fn options() -> Options {
     Options {
         seed: 1,
         minimum_gas_price: 0,
@@ -23,7 +23,7 @@ pub fn options() -> Options {
 }
 
 /// Returns a chain over the recorded network's facts that stands at `height`.
-pub fn chain_at(height: i64, change: impl FnOnce(&mut State)) -> Chain {
+pub(crate) fn chain_at(height: i64, change: impl FnOnce(&mut State)) -> Chain {
     let mut facts = Facts::localnet("seed").unwrap();
     facts.relayer_endpoint = "relayer.default.svc.cluster.local:8080".to_owned();
     let mut state = genesis::state(&facts, 1).unwrap();
@@ -32,11 +32,4 @@ pub fn chain_at(height: i64, change: impl FnOnce(&mut State)) -> Chain {
     // A grid far in the past: blocks then follow the newest one's time, which a test sets.
     let clock = Clock::new(Pace::Manual, 1, Time::default());
     Chain::new(Engine::new(options(), clock, state, VecDeque::new()))
-}
-
-/// Makes blocks until `height` is the newest.
-pub fn make_until(chain: &Chain, height: i64) {
-    while chain.height() < height {
-        chain.produce_block().unwrap();
-    }
 }

@@ -33,10 +33,21 @@ fn failure(error: ChainError) -> Failure {
     error.into()
 }
 
+/// Pays for what was read until the rules came to their decision.
+fn pay_for_reading<T>(context: &mut Context<'_>, decided: &Result<T, ChainError>) -> Result<(), Failure> {
+    // Without a session its suppliers are never read.
+    let session = match decided {
+        Err(error) if error.codespace == codes::session::HYDRATION.codespace => gas::SESSION_REFUSED,
+        _ => gas::SESSION,
+    };
+    context.gas.consume(session, gas::AT_READ)?;
+    Ok(context.gas.consume(gas::PARAMS, gas::AT_READ)?)
+}
+
 pub(super) fn create_claim(context: &mut Context<'_>, message: &MsgCreateClaim) -> Result<(), Failure> {
-    context.gas.consume(gas::SESSION, gas::AT_READ)?;
-    context.gas.consume(gas::PARAMS, gas::AT_READ)?;
-    let accepted: AcceptedClaim = proof::create_claim(context.state, message).map_err(failure)?;
+    let decided = proof::create_claim(context.state, message);
+    pay_for_reading(context, &decided)?;
+    let accepted: AcceptedClaim = decided.map_err(failure)?;
     context.gas.consume(gas::CLAIM, gas::AT_WRITE)?;
     let header = accepted.claim.session_header.as_ref();
     let session_id = header.map(|header| header.session_id.clone()).unwrap_or_default();
@@ -51,9 +62,9 @@ pub(super) fn create_claim(context: &mut Context<'_>, message: &MsgCreateClaim) 
 }
 
 pub(super) fn submit_proof(context: &mut Context<'_>, message: &MsgSubmitProof) -> Result<(), Failure> {
-    context.gas.consume(gas::SESSION, gas::AT_READ)?;
-    context.gas.consume(gas::PARAMS, gas::AT_READ)?;
-    let accepted: AcceptedProof = proof::submit_proof(context.state, message).map_err(failure)?;
+    let decided = proof::submit_proof(context.state, message);
+    pay_for_reading(context, &decided)?;
+    let accepted: AcceptedProof = decided.map_err(failure)?;
     context.gas.consume(gas::CLAIM_READ, gas::AT_READ)?;
     if !accepted.fee.is_zero() {
         context.gas.consume(gas::TRANSFER, gas::AT_WRITE)?;
