@@ -3,12 +3,15 @@
 use std::collections::BTreeMap;
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
-use pocket_devnet::{Chain, State, Time, mempool::SubmitError};
+use pocket_devnet::{Chain, State, Time, mempool::SubmitError, state::ServiceDifficulty};
 use pocket_proto::{
     pocket::session::Session,
     tendermint::abci::{Event, ExecTxResult},
 };
-use pocket_protocol::tx;
+use pocket_protocol::{
+    mining::{BASE_TARGET, Difficulty, DifficultyEntry},
+    tx,
+};
 use serde_json::Value;
 
 use super::replay::chain_at;
@@ -171,6 +174,10 @@ fn vectors_node_a_whole_session_goes_as_on_the_node() {
         let supplier1 = SUPPLIER1.parse().unwrap();
         state.change_account(&supplier1, |account| account.sequence = 2);
         adopt(state, &recorded_session(session));
+        // An earlier session had left an average of four relays.
+        let live = Difficulty { block_height: 421, num_relays_ema: 4, target: BASE_TARGET };
+        let history = vec![DifficultyEntry { effective_height: 421, difficulty: live.clone() }];
+        state.difficulties.insert_mut("develop-http".into(), ServiceDifficulty { live, history }.into());
     });
     let (start, seed_height) = (integer(&session["end"]) - 9, integer(&seed["seed_block_height"]));
     let mut settled = Vec::new();

@@ -8,7 +8,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use base64::{Engine as _, prelude::BASE64_STANDARD};
-use pocket_crypto::{keys::PrivateKey, keys::PublicKey};
+use pocket_crypto::keys::{PublicKey, SecretKey};
 use pocket_devnet::{Chain, Time};
 use pocket_proto::{
     cosmos::tx::v1beta1::{AuthInfo, TxRaw},
@@ -218,7 +218,7 @@ pub fn adapt(bytes: &[u8], chain: &Chain, names: &BTreeMap<String, String>, wron
     let keys = pocket_config::facts::development_keys();
     let private = keys
         .iter()
-        .map(|key| PrivateKey::from_hex(&key.private_key).expect("a key"))
+        .map(|key| SecretKey::from_hex(&key.private_key).expect("a key"))
         .find(|private| private.public_key() == public)
         .expect("recordings are signed with development keys");
     let state = chain.state();

@@ -36,7 +36,7 @@ pub struct World {
 
 /// Returns the default settings with ports that the system chooses.
 pub fn settings() -> Settings {
-    let mut settings: Settings = pocket_config::load("{}").expect("the defaults are whole").settings;
+    let mut settings: Settings = pocket_config::document::load("{}").expect("the defaults are whole").settings;
     for address in
         [&mut settings.grpc_addr, &mut settings.rpc_addr, &mut settings.rest_addr, &mut settings.control_addr]
     {
