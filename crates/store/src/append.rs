@@ -4,13 +4,14 @@
 //! `append_batch_max`, hands it to the engine as one group, and answers when the group stands at the configured
 //! durability. While one group is on its way the next one gathers, so load makes groups larger, not the log slower.
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use bytes::Bytes;
 use tokio::sync::{mpsc, oneshot};
 
 use crate::engine::Engine;
 use crate::error::{AppendError, StoreError};
+use crate::metrics::Metrics;
 use crate::relay::{EntryId, LogPosition};
 
 /// Where a relay comes from, which decides what is counted with it.
@@ -93,7 +94,12 @@ fn closed(supplier: &str) -> AppendError {
 }
 
 /// Appends groups until every appender is gone.
-pub(crate) async fn run(engine: Arc<Engine>, mut requests: mpsc::Receiver<Request>, batch_max: usize) {
+pub(crate) async fn run(
+    engine: Arc<Engine>,
+    mut requests: mpsc::Receiver<Request>,
+    batch_max: usize,
+    metrics: Arc<OnceLock<Metrics>>,
+) {
     let mut group = Vec::with_capacity(batch_max);
     while requests.recv_many(&mut group, batch_max).await > 0 {
         let mut items = Vec::with_capacity(group.len());
@@ -109,6 +115,9 @@ pub(crate) async fn run(engine: Arc<Engine>, mut requests: mpsc::Receiver<Reques
             }
         }
         if !items.is_empty() {
+            if let Some(metrics) = metrics.get() {
+                metrics.grouped(items.len());
+            }
             let results = engine.append(items).await;
             for (answer, result) in answers.into_iter().zip(results) {
                 // An appender that gave up waiting does not mind.

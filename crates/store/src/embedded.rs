@@ -48,6 +48,7 @@ struct Inner {
     kv: Box<dyn Kv>,
     names: Namespace,
     durability: Durability,
+    quarantine_max: u64,
     state: Mutex<State>,
     // Rung after each append; every waiting reader hears it.
     arrived: Notify,
@@ -118,6 +119,7 @@ impl Embedded {
             kv,
             names: options.namespace.clone(),
             durability: options.durability,
+            quarantine_max: options.quarantine_max,
             state: Mutex::new(state),
             arrived: Notify::new(),
             events: broadcast::channel(EVENTS_MAX).0,

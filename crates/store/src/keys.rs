@@ -69,6 +69,23 @@ impl Namespace {
         }
     }
 
+    /// Returns what a process' settings say; `meter_key` is `relay_meter.redis_key_prefix`.
+    pub fn from_settings(settings: &pocket_config::common::Namespace, meter_key: &str) -> Self {
+        Self {
+            base: settings.base_prefix.clone(),
+            cache: settings.cache_prefix.clone(),
+            events: settings.events_prefix.clone(),
+            streams: settings.streams_prefix.clone(),
+            miner: settings.miner_prefix.clone(),
+            supplier: settings.supplier_prefix.clone(),
+            meter: settings.meter_prefix.clone(),
+            params: settings.params_prefix.clone(),
+            consumer_group: settings.consumer_group_prefix.clone(),
+            meter_key: meter_key.to_owned(),
+        }
+        .or_defaults()
+    }
+
     // Boundary names: the relay log.
 
     /// Returns the prefix of relay streams, without the last colon.
@@ -379,7 +396,6 @@ fn glob(mut pattern: &[u8], mut name: &[u8]) -> bool {
 fn one(pattern: &[u8], byte: u8) -> Option<&[u8]> {
     match pattern {
         [b'?', rest @ ..] => Some(rest),
-        [b'\\', literal, rest @ ..] => (*literal == byte).then_some(rest),
         [b'[', set @ ..] => {
             let end = set.iter().position(|&b| b == b']')?;
             let (set, rest) = (&set[..end], &set[end + 1..]);
@@ -397,7 +413,7 @@ fn one(pattern: &[u8], byte: u8) -> Option<&[u8]> {
             }
             (found != negated).then_some(rest)
         }
-        [literal, rest @ ..] => (*literal == byte).then_some(rest),
+        [b'\\', literal, rest @ ..] | [literal, rest @ ..] => (*literal == byte).then_some(rest),
         [] => None,
     }
 }

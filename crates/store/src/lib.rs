@@ -25,6 +25,7 @@
 //! **Deliberately not here.** What a relay is worth or when a claim is due (`protocol`, `miner`); tries (`crypto`); asking
 //! the chain (`chain`); a relayer's own disk spool (`relayer`).
 
+pub mod admin;
 pub mod boundary;
 pub mod error;
 pub mod keys;
@@ -41,8 +42,10 @@ pub mod store;
 mod append;
 mod embedded;
 mod engine;
+mod metrics;
 mod redis;
 
+pub use admin::{Reading, Remote};
 pub use boundary::{BlockEvent, CacheKind, Event, RegistryAction, RegistryEvent, SupplierState, SupplierStatus};
 pub use error::{AppendError, CommitError, Fenced, LeaseError, PutError, StoreError};
 pub use keys::Namespace;

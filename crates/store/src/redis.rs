@@ -49,8 +49,8 @@ use scripts::Scripts;
 
 /// How long the server may take to answer one command.
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(2);
-/// How long an operation is tried, reconnections included.
-const OPERATION_TIMEOUT: Duration = Duration::from_secs(5);
+/// How long subscribing may take.
+const SUBSCRIBE_TIMEOUT: Duration = Duration::from_secs(5);
 /// Streams in one read.
 const READ_STREAMS_MAX: usize = 1_000;
 /// How long a meter that nobody charges is kept, as in the reference.
@@ -70,6 +70,8 @@ pub(crate) struct Redis {
     scripts: Scripts,
     capabilities: Capabilities,
     append_timeout: Duration,
+    operation_timeout: Duration,
+    quarantine_max: u64,
     // Names this process among the writers of a stream.
     writer: String,
     batch: AtomicU64,
@@ -97,7 +99,7 @@ impl Redis {
             remedy: "write it as redis://[user:password@]host:port[/db] or unix:///path".to_owned(),
         })?;
         let control = Link::new(client.clone(), Some(ANSWER_TIMEOUT));
-        let capabilities = check::check(&control, options.durability, OPERATION_TIMEOUT).await?;
+        let capabilities = check::check(&control, options.durability, options.operation_timeout).await?;
         tracing::info!(version = capabilities.version, "connected to the Redis server");
         Ok(Self {
             control,
@@ -108,6 +110,8 @@ impl Redis {
             scripts: Scripts::new(),
             capabilities,
             append_timeout: options.append_timeout,
+            operation_timeout: options.operation_timeout,
+            quarantine_max: options.quarantine_max,
             writer: format!("{:016x}", random::u64()),
             batch: AtomicU64::new(0),
             counting: tokio::sync::Mutex::new(0),
@@ -130,7 +134,7 @@ impl Redis {
         operation: &'static str,
         commands: &Pipeline,
     ) -> Result<T, StoreError> {
-        self.control.run(operation, OPERATION_TIMEOUT, commands).await
+        self.control.run(operation, self.operation_timeout, commands).await
     }
 
     /// Sends one command whose effect must stand at the configured durability, and returns its answer.
@@ -140,7 +144,8 @@ impl Redis {
             return Ok(answer);
         }
         commands.cmd("WAITAOF").arg(1).arg(0).arg(DISK_WAIT_MS);
-        let (answer, synced): (Value, (i64, i64)) = self.appends.run(operation, OPERATION_TIMEOUT, &commands).await?;
+        let (answer, synced): (Value, (i64, i64)) =
+            self.appends.run(operation, self.operation_timeout, &commands).await?;
         if synced.0 < 1 {
             return Err(StoreError::unavailable(operation, "the server's disk did not confirm in time"));
         }

@@ -1,10 +1,11 @@
 //! The store's face: domain verbs, the same over every engine.
 
 use std::fmt;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use bytes::Bytes;
+use pocket_runtime::metrics::Registry;
 use pocket_runtime::{clock, task};
 use prost::Message as _;
 use serde::{Deserialize, Serialize};
@@ -19,6 +20,7 @@ use crate::leaf::{CommitBatch, CommitOutcome, PackedLeaf};
 use crate::lease::{Lease, LeaseInfo, LeaseName};
 use crate::ledger::{Count, Ledger};
 use crate::meter::{Allowance, Charge, ChargeKey, Reservations};
+use crate::metrics::Metrics;
 use crate::reader::Reader;
 use crate::relay::{LogEntry, LogPosition, LogStats, MinedRelay};
 use crate::session::{SessionRecord, StoredSession};
@@ -48,11 +50,15 @@ pub struct StoreOptions {
     pub append_timeout: Duration,
     /// Relays whose cost a replica reserves ahead of serving them.
     pub meter_reserve_relays: u32,
+    /// Entries that a quarantine keeps for each supplier; the oldest go first.
+    pub quarantine_max: u64,
+    /// How long any other operation may take, reconnections included.
+    pub operation_timeout: Duration,
 }
 
 impl StoreOptions {
-    /// Returns what suits one relayer and one miner on one machine: 8,192 relays may wait, groups of 512, 5 s for a group,
-    /// 32 relays reserved ahead.
+    /// Returns what suits one relayer and one miner on one machine: 8,192 relays may wait, groups of 512, 5 s for a group
+    /// or an operation, 32 relays reserved ahead, 10,000 entries in quarantine.
     pub fn new(namespace: Namespace, durability: Durability) -> Self {
         Self {
             namespace,
@@ -61,12 +67,28 @@ impl StoreOptions {
             append_batch_max: 512,
             append_timeout: Duration::from_secs(5),
             meter_reserve_relays: 32,
+            quarantine_max: 10_000,
+            operation_timeout: Duration::from_secs(5),
+        }
+    }
+
+    /// Returns what a process' settings say.
+    pub fn from_settings(settings: &pocket_config::common::Store, namespace: Namespace) -> Self {
+        let timeout = Duration::from_millis(settings.timeout_ms);
+        let durability = match settings.durability {
+            pocket_config::common::Durability::Process => Durability::Process,
+            pocket_config::common::Durability::Disk => Durability::Disk,
+        };
+        Self {
+            append_queue_max: settings.append_queue_max,
+            append_batch_max: settings.append_batch_max,
+            append_timeout: timeout,
+            quarantine_max: settings.quarantine_max as u64,
+            operation_timeout: timeout,
+            ..Self::new(namespace, durability)
         }
     }
 }
-
-/// Entries that a quarantine keeps for each supplier; the oldest go first.
-pub const QUARANTINE_MAX: u64 = 1_000;
 
 /// Events that a slow subscriber may fall behind before it is told [`Event::Missed`].
 pub(crate) const EVENTS_MAX: usize = 1_024;
@@ -93,6 +115,8 @@ pub struct Store {
     appender: Appender,
     reservations: Arc<Reservations>,
     options: Arc<StoreOptions>,
+    // Set once, by whoever has a registry.
+    metrics: Arc<OnceLock<Metrics>>,
 }
 
 impl fmt::Debug for Store {
@@ -105,6 +129,24 @@ impl fmt::Debug for Store {
 }
 
 impl Store {
+    /// Opens the store that a process' settings name. `admin` is as in [`Self::disk`].
+    pub async fn open(
+        settings: &pocket_config::common::Store,
+        redis: &pocket_config::common::Redis,
+        meter_key_prefix: &str,
+        admin: Option<&str>,
+    ) -> Result<Self, StoreError> {
+        let options =
+            StoreOptions::from_settings(settings, Namespace::from_settings(&redis.namespace, meter_key_prefix));
+        match settings.kind {
+            pocket_config::common::StoreKind::Redis => Self::redis(&redis.url, options).await,
+            pocket_config::common::StoreKind::Embedded if settings.data_dir.is_empty() => Ok(Self::memory(options)),
+            pocket_config::common::StoreKind::Embedded => {
+                Self::disk(std::path::Path::new(&settings.data_dir), admin, options).await
+            }
+        }
+    }
+
     /// Opens a store in this process' memory: nothing outlives the last clone. Must be called inside a runtime.
     pub fn memory(options: StoreOptions) -> Self {
         Self::over(Engine::memory(&options), options)
@@ -133,8 +175,15 @@ impl Store {
     fn over(engine: Engine, options: StoreOptions) -> Self {
         let engine = Arc::new(engine);
         let (appender, requests) = Appender::channel(options.append_queue_max);
-        drop(task::spawn("store-append", append::run(Arc::clone(&engine), requests, options.append_batch_max.max(1))));
-        Self { engine, appender, reservations: Arc::default(), options: Arc::new(options) }
+        let metrics = Arc::new(OnceLock::new());
+        let run = append::run(Arc::clone(&engine), requests, options.append_batch_max.max(1), Arc::clone(&metrics));
+        drop(task::spawn("store-append", run));
+        Self { engine, appender, reservations: Arc::default(), options: Arc::new(options), metrics }
+    }
+
+    /// Counts what this store does in a process' metrics. The first registry stays.
+    pub fn observe(&self, registry: &Registry) {
+        let _ = self.metrics.set(Metrics::new(registry));
     }
 
     /// Returns `memory`, `disk` or `redis`.
@@ -171,7 +220,16 @@ impl Store {
         self.append_from(relay, Origin::Spool).await
     }
 
-    async fn append_from(&self, mut relay: MinedRelay, origin: Origin) -> Result<LogPosition, AppendError> {
+    async fn append_from(&self, relay: MinedRelay, origin: Origin) -> Result<LogPosition, AppendError> {
+        let started = clock::now();
+        let result = self.append_encoded(relay, origin).await;
+        if let Some(metrics) = self.metrics.get() {
+            metrics.appended(&result, started.elapsed(), self.appends_waiting());
+        }
+        result
+    }
+
+    async fn append_encoded(&self, mut relay: MinedRelay, origin: Origin) -> Result<LogPosition, AppendError> {
         if let Some(reason) = relay.problem() {
             return Err(AppendError::Invalid { reason });
         }
@@ -222,7 +280,11 @@ impl Store {
     /// Idempotent by entry and by path: a batch may be repeated until it succeeds. Fenced by the supplier's epoch; refused
     /// for leaves of a sealed session. Makes the session's record if there is none.
     pub async fn commit(&self, batch: CommitBatch) -> Result<CommitOutcome, CommitError> {
-        self.engine.commit(batch).await
+        let result = self.engine.commit(batch).await;
+        if let (Some(metrics), Ok(outcome)) = (self.metrics.get(), &result) {
+            metrics.committed(outcome);
+        }
+        result
     }
 
     /// Returns every leaf of a session, in order of path.

@@ -13,7 +13,6 @@ use crate::append::{Item, Origin};
 use crate::error::{CommitError, Fenced, StoreError};
 use crate::ledger::{Count, Term};
 use crate::relay::{Delivered, EntryId, LogEntry, LogStats};
-use crate::store::QUARANTINE_MAX;
 
 /// Returns the entry that a number names.
 pub(super) fn entry_id(number: u64) -> EntryId {
@@ -206,7 +205,7 @@ impl Embedded {
             let row = [reason.as_bytes(), b": ", note.replace('\n', " ").as_bytes(), b"\n", &data].concat();
             batch.put(Space::State, quarantine_key(supplier, number), row);
             let mut quarantined = log.quarantined + 1;
-            if quarantined > QUARANTINE_MAX {
+            if quarantined > self.inner.quarantine_max {
                 let prefix = [b"q".as_slice(), &supplier_prefix(supplier)].concat();
                 if let Some((oldest, _)) = self.inner.kv.scan(Space::State, &prefix, &prefix, 1)?.pop() {
                     batch.delete(Space::State, oldest);

@@ -277,8 +277,8 @@ impl Embedded {
             let length = value.len() as u64;
             add(String::from_utf8_lossy(&key[1..]).into_owned(), "string", ttl, length, length);
         }
-        let state = self.lock();
-        for (supplier, log) in &state.logs {
+        let locked = self.lock();
+        for (supplier, log) in &locked.logs {
             let prefix = super::supplier_prefix(supplier);
             let bytes = |space, prefix: &[u8]| -> Result<(u64, u64), StoreError> {
                 if !stats {
@@ -310,7 +310,7 @@ impl Embedded {
                 add(names.leaf(supplier, &session), "hash", None, leaves, leaf_bytes);
             }
         }
-        drop(state);
+        drop(locked);
         found.sort_by(|a, b| a.key.cmp(&b.key));
         Ok(found)
     }

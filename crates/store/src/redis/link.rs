@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use pocket_runtime::clock;
 use redis::aio::MultiplexedConnection;
-use redis::{AsyncConnectionConfig, Client, ErrorKind, FromRedisValue, Pipeline, RedisError, ServerErrorKind};
+use redis::{AsyncConnectionConfig, Client, ErrorKind, FromRedisValue, Pipeline, RedisError};
 use tokio::sync::Mutex;
 
 use super::scripts;
@@ -91,7 +91,7 @@ impl Link {
     pub(super) async fn once<T: FromRedisValue>(&self, commands: &Pipeline) -> Result<T, RedisError> {
         let Numbered { number, mut connection } = self.connection().await?;
         let mut result = commands.query_async(&mut connection).await;
-        if result.as_ref().err().is_some_and(|error| error.kind() == ErrorKind::Server(ServerErrorKind::NoScript)) {
+        if result.as_ref().err().is_some_and(|error| has_code(error, &["NOSCRIPT"])) {
             // The server was restarted behind a proxy, or somebody flushed its scripts.
             load_scripts(&mut connection).await?;
             result = commands.query_async(&mut connection).await;
@@ -122,5 +122,11 @@ fn is_broken(error: &RedisError) -> bool {
 fn is_passing(error: &RedisError) -> bool {
     const CODES: [&str; 9] =
         ["LOADING", "MASTERDOWN", "READONLY", "TRYAGAIN", "CLUSTERDOWN", "BUSY", "OOM", "MISCONF", "NOREPLICAS"];
-    is_broken(error) || error.is_connection_refusal() || error.code().is_some_and(|code| CODES.contains(&code))
+    is_broken(error) || error.is_connection_refusal() || has_code(error, &CODES)
+}
+
+/// Returns whether the server answered a command, or one of a pipeline, with one of these error codes.
+pub(super) fn has_code(error: &RedisError, codes: &[&str]) -> bool {
+    let errors = error.clone().into_server_errors();
+    errors.is_some_and(|errors| errors.iter().any(|(_, error)| codes.contains(&error.code())))
 }

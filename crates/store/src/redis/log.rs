@@ -9,11 +9,11 @@ use bytes::Bytes;
 use pocket_runtime::clock;
 use redis::{Pipeline, Value};
 
-use super::{DISK_WAIT_MS, OPERATION_TIMEOUT, READ_STREAMS_MAX, Redis, fenced, scripts, values};
+use super::link::has_code;
+use super::{DISK_WAIT_MS, READ_STREAMS_MAX, Redis, fenced, scripts, values};
 use crate::append::{Item, Origin};
 use crate::error::{CommitError, StoreError};
 use crate::relay::{EntryId, LogEntry, LogStats};
-use crate::store::QUARANTINE_MAX;
 
 /// How long the server may take beyond the wait it was asked for.
 const READ_GRACE: Duration = Duration::from_secs(2);
@@ -132,7 +132,7 @@ impl Redis {
             let read = tokio::time::timeout(limit, self.reads.once::<Vec<Value>>(commands));
             match read.await {
                 Ok(Ok(answers)) => return Ok(answers),
-                Ok(Err(error)) if error.code() == Some("NOGROUP") && attempt == 0 => {
+                Ok(Err(error)) if has_code(&error, &["NOGROUP"]) && attempt == 0 => {
                     self.grouped.lock().unwrap_or_else(PoisonError::into_inner).clear();
                     self.group(suppliers).await?;
                 }
@@ -247,7 +247,7 @@ impl Redis {
                 let command = commands.cmd("XAUTOCLAIM").arg(self.names.stream(supplier));
                 command.arg(self.names.consumer_group()).arg(consumer).arg(idle_ms).arg("0-0").arg("COUNT").arg(max);
             }
-            let answers = self.read(chunk, OPERATION_TIMEOUT, &commands).await?;
+            let answers = self.read(chunk, self.operation_timeout, &commands).await?;
             for (supplier, answer) in chunk.iter().zip(answers) {
                 let claimed = values::list(answer).into_iter().nth(1).unwrap_or_default();
                 entries.extend(values::entries(supplier, claimed, true));
@@ -267,7 +267,12 @@ impl Redis {
         let names = &self.names;
         let keys = [names.stream(supplier), names.quarantine(supplier), names.ledger(supplier), names.epoch(supplier)];
         let mut call = scripts::call(&self.scripts.quarantine, keys.iter().map(String::as_str));
-        call.arg(names.consumer_group()).arg(epoch).arg(entry.id.to_string()).arg(reason).arg(note).arg(QUARANTINE_MAX);
+        call.arg(names.consumer_group())
+            .arg(epoch)
+            .arg(entry.id.to_string())
+            .arg(reason)
+            .arg(note)
+            .arg(self.quarantine_max);
         let mut commands = redis::pipe();
         commands.add_command(call);
         let (answer,): (Vec<String>,) = self.run("quarantine an entry", &commands).await?;

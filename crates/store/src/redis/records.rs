@@ -11,7 +11,7 @@ use serde::de::DeserializeOwned;
 use tokio::sync::broadcast;
 
 use super::link::RETRY_DELAYS;
-use super::{METER_TTL_SECONDS, OPERATION_TIMEOUT, Redis, scripts, values};
+use super::{METER_TTL_SECONDS, Redis, SUBSCRIBE_TIMEOUT, scripts, values};
 use crate::boundary::{
     BlockEvent, CacheKind, Event, RegistryAction, RegistryEvent, RegistryRecord, RewardableEvent, ServiceFactor,
     SupplierState,
@@ -107,17 +107,14 @@ impl Redis {
         let names = &self.names;
         let key = names.supplier_registry(&event.operator_addr);
         let mut commands = redis::pipe();
-        match RegistryRecord::after(event, clock::unix().seconds()) {
-            Some(record) => {
-                set(&mut commands, &key, &json(&record), None);
-                if event.action != RegistryAction::Draining {
-                    commands.cmd("SADD").arg(names.supplier_registry_index()).arg(&event.operator_addr).ignore();
-                }
+        if let Some(record) = RegistryRecord::after(event, clock::unix().seconds()) {
+            set(&mut commands, &key, &json(&record), None);
+            if event.action != RegistryAction::Draining {
+                commands.cmd("SADD").arg(names.supplier_registry_index()).arg(&event.operator_addr).ignore();
             }
-            None => {
-                commands.cmd("DEL").arg(&key).ignore();
-                commands.cmd("SREM").arg(names.supplier_registry_index()).arg(&event.operator_addr).ignore();
-            }
+        } else {
+            commands.cmd("DEL").arg(&key).ignore();
+            commands.cmd("SREM").arg(names.supplier_registry_index()).arg(&event.operator_addr).ignore();
         }
         publish(&mut commands, &names.supplier_update_channel(), &json(event));
         self.run("publish a supplier's registry entry", &commands).await
@@ -245,7 +242,7 @@ impl Redis {
         if listener.is_none() {
             let channels = Channels::new(&self.names);
             let connect = listen(&self.client, &channels);
-            let messages = tokio::time::timeout(OPERATION_TIMEOUT, connect)
+            let messages = tokio::time::timeout(SUBSCRIBE_TIMEOUT, connect)
                 .await
                 .map_err(|error| StoreError::unavailable("subscribe to events", error))?
                 .map_err(|error| StoreError::unavailable("subscribe to events", error))?;
@@ -317,16 +314,17 @@ async fn forward(
             let mut stream = messages.on_message();
             while let Some(message) = stream.next().await {
                 let channel = message.get_channel_name().to_owned();
-                match channels.read(&channel, message.get_payload_bytes()) {
+                if let Some(event) = channels.read(&channel, message.get_payload_bytes()) {
                     // Nobody listening is no failure.
-                    Some(event) => drop(events.send(event)),
-                    None => tracing::warn!(channel, "published message cannot be read and is ignored"),
+                    drop(events.send(event));
+                } else {
+                    tracing::warn!(channel, "published message cannot be read and is ignored");
                 }
             }
         }
         let mut attempt = 0;
         messages = loop {
-            match tokio::time::timeout(OPERATION_TIMEOUT, listen(&client, &channels)).await {
+            match tokio::time::timeout(SUBSCRIBE_TIMEOUT, listen(&client, &channels)).await {
                 Ok(Ok(messages)) => break messages,
                 Ok(Err(error)) => tracing::debug!(error = %error, "cannot subscribe, trying again"),
                 Err(_) => tracing::debug!("cannot subscribe in time, trying again"),
