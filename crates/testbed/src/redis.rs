@@ -204,10 +204,9 @@ impl RedisServer {
     pub fn command(&self, words: &[&str]) -> anyhow::Result<String> {
         let mut stream = UnixStream::connect(self.socket()).context("connect to the server")?;
         stream.set_read_timeout(Some(Duration::from_secs(5)))?;
-        let mut request = format!("*{}\r\n", words.len());
-        for word in words {
-            request.push_str(&format!("${}\r\n{word}\r\n", word.len()));
-        }
+        let count = words.len();
+        let words: String = words.iter().map(|word| format!("${}\r\n{word}\r\n", word.len())).collect();
+        let request = format!("*{count}\r\n{words}");
         stream.write_all(request.as_bytes())?;
         let mut answer = vec![0; 64 << 10];
         let length = stream.read(&mut answer)?;
