@@ -87,8 +87,10 @@ impl Blocks {
     /// Waits until a block at or above `height` has been seen, and returns the newest.
     pub async fn reached(&self, height: i64) -> Block {
         let mut latest = self.latest.clone();
-        match latest.wait_for(|block| block.height >= height).await {
-            Ok(block) => *block,
+        // Copied out at once: the guard of the channel must not be held over an await.
+        let reached = latest.wait_for(|block| block.height >= height).await.map(|block| *block);
+        match reached {
+            Ok(block) => block,
             // The follower ends only with the process; there will be no further block.
             Err(_) => std::future::pending().await,
         }
