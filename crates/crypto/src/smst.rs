@@ -17,6 +17,7 @@
 
 mod arena;
 mod gob;
+mod node;
 mod proof;
 mod prove;
 mod trie;

@@ -270,17 +270,17 @@ fn missing_bytes_are_reported_with_the_path_that_lacks_them() {
     let path = path_of(b"b");
     assert_eq!(trie.prove(path, |_| Err("gone"), SiblingData::Omit), Err(ProveError::Value { path, source: "gone" }));
 
-    // The sibling's bytes are asked for only if they are to be shown.
-    let sibling = leaves.keys().copied().find(|&other| {
-        let alone = |asked: &Path| if *asked == other { Err("gone") } else { Ok(leaves[asked].0.clone()) };
-        trie.prove(path, alone, SiblingData::Include) == Err(ProveError::Value { path: other, source: "gone" })
-            && trie.prove(path, alone, SiblingData::Omit).is_ok()
+    // The sibling's bytes are asked for only if they are to be shown. Of three leaves two lie side by side.
+    let shown = leaves.keys().find_map(|&path| {
+        let data = prove(&mut trie, &leaves, path, SiblingData::Include).sibling_data?;
+        let beside = *data.strip_prefix(&[LEAF])?.first_chunk::<32>()?;
+        Some((path, beside))
     });
-    let deepest_two: Vec<_> = leaves.keys().map(|path| trie.closest(*path).expect("a leaf").depth).collect();
-    assert_eq!(
-        sibling.is_some(),
-        deepest_two.iter().filter(|&&depth| depth == trie.closest(path).expect("a leaf").depth).count() > 1
-    );
+    let (path, beside) = shown.expect("two leaves side by side");
+    let without = |asked: &Path| if *asked == beside { Err("gone") } else { Ok(leaves[asked].0.clone()) };
+    let refused = Err(ProveError::Value { path: beside, source: "gone" });
+    assert_eq!(trie.prove(path, without, SiblingData::Include), refused);
+    assert!(trie.prove(path, without, SiblingData::Omit).is_ok());
 }
 
 #[test]
@@ -371,4 +371,23 @@ fn gob_lengths_beyond_the_data_allocate_nothing() {
         let gob = [&honest[..definitions], &stream(&[&value])].concat();
         assert!(matches!(CompactProof::from_gob(&gob), Err(ProofError::GobDecode(GobError::Length(_)))), "{count:?}");
     }
+}
+
+#[test]
+fn gob_definition_of_several_kinds_is_used_where_it_fits() {
+    // The definition of the closest proof ends where an empty map definition follows: Go still takes it for a struct.
+    let mut gob = Proof::of_nothing([7; 32]).compact().to_gob();
+    let end_of_first_definition = 136;
+    assert_eq!(std::mem::replace(&mut gob[end_of_first_definition], 1), 0);
+    assert_eq!(CompactProof::from_gob(&gob), Ok(Proof::of_nothing([7; 32]).compact()));
+}
+
+#[test]
+fn gob_fields_in_absurd_numbers_are_refused() {
+    // struct T of 5,000 fields without name: a field may be as short as its end.
+    let head = b"\xff\x81\x03\x01\x01\x01T\x01\xff\x82\x00\x01\xfe\x13\x88";
+    let definition = [head.as_slice(), &vec![0; 5_002]].concat();
+    let length = u16::try_from(definition.len()).expect("small").to_be_bytes();
+    let gob = [[0xfe, length[0], length[1]].as_slice(), &definition].concat();
+    assert_eq!(CompactProof::from_gob(&gob), Err(ProofError::GobDecode(GobError::TooManyFields)));
 }

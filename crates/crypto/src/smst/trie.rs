@@ -6,9 +6,11 @@
 //! the links of a hundred thousand leaves stay in a core's cache.
 
 use super::{
-    Digest, LeafDigest, PATH_BITS, PLACEHOLDER, Path, Root,
+    Digest, LeafDigest, PLACEHOLDER, Path, Root,
     arena::{Arena, Slots, grow},
-    bit, extend, inner, leaf_hash, path_of,
+    bit, extend, inner, leaf_hash,
+    node::{BranchDigest, Link, Node, Origin},
+    path_of,
 };
 
 /// Most leaves one trie can hold. At 127 bytes a leaf that is 136 GB, so memory ends first.
@@ -58,6 +60,7 @@ pub struct Trie {
     leaves: Arena<PackedLeaf>,
     links: Vec<Link>,
     digests: Arena<BranchDigest>,
+    /// Running total of the weights.
     sum: u64,
     /// Branches on the way to the leaf being inserted; kept to spare every insert an allocation.
     walk: Vec<u32>,
@@ -414,144 +417,6 @@ pub(crate) enum Shape {
     Leaf(PackedLeaf),
     Inner { left: Digest, right: Digest },
     Extension { start: u16, end: u16, path: Path, child: Digest },
-}
-
-/// A leaf or a branch: a slot and one bit that says which of the two living there is meant.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Node(u32);
-
-impl Node {
-    const BRANCH: u32 = 1 << 31;
-
-    const fn leaf(slot: u32) -> Self {
-        Self(slot)
-    }
-
-    const fn branch(slot: u32) -> Self {
-        Self(slot | Self::BRANCH)
-    }
-
-    const fn slot(self) -> u32 {
-        self.0 & !Self::BRANCH
-    }
-
-    const fn as_branch(self) -> Option<u32> {
-        if self.0 & Self::BRANCH == 0 { None } else { Some(self.slot()) }
-    }
-}
-
-/// From whom a branch has the path of the extension above it (see [`Trie::founder`]).
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Origin {
-    /// From the leaf of its own slot.
-    Own,
-    /// From the branch on its left: it split that branch's extension.
-    Left,
-    /// From the branch on its right.
-    Right,
-}
-
-impl Origin {
-    const fn toward(right: bool) -> Self {
-        if right { Self::Right } else { Self::Left }
-    }
-}
-
-/// Where a branch leads. Ten bytes, packed: the walk of every insert goes through some twenty of them.
-#[derive(Debug, Clone, Copy)]
-#[repr(Rust, packed(2))]
-struct Link {
-    left: u32,
-    right: u32,
-    parts_at: u8,
-    state: u8,
-}
-
-impl Link {
-    /// Set while the digest of the branch is out of date.
-    const SOILED: u8 = 1;
-    const FROM_LEFT: u8 = 2;
-    const FROM_RIGHT: u8 = 4;
-
-    /// Stands in the slot of the first leaf, which came without a branch. Nothing points at it.
-    const NONE: Self = Self { left: 0, right: 0, parts_at: 0, state: 0 };
-
-    /// Links a branch at bit `at` that has `new` on the given side and `old` on the other.
-    fn new(at: u16, side: bool, old: Node, new: Node, origin: Origin) -> Self {
-        debug_assert!(at < PATH_BITS);
-        let (left, right) = if side { (old, new) } else { (new, old) };
-        let state = match origin {
-            Origin::Own => 0,
-            Origin::Left => Self::FROM_LEFT,
-            Origin::Right => Self::FROM_RIGHT,
-        };
-        let parts_at = u8::try_from(at).expect("paths that differ do so in one of their 256 bits");
-        Self { left: left.0, right: right.0, parts_at, state: state | Self::SOILED }
-    }
-
-    /// The bit that decides between left and right.
-    fn parts_at(self) -> u16 {
-        u16::from(self.parts_at)
-    }
-
-    /// Whether a path goes right here.
-    fn side_of(self, path: &Path) -> bool {
-        path[usize::from(self.parts_at / 8)] & (0x80 >> (self.parts_at % 8)) != 0
-    }
-
-    const fn child(self, right: bool) -> Node {
-        Node(if right { self.right } else { self.left })
-    }
-
-    fn set_child(&mut self, right: bool, node: Node) {
-        if right {
-            self.right = node.0;
-        } else {
-            self.left = node.0;
-        }
-    }
-
-    const fn origin(self) -> Origin {
-        if self.state & Self::FROM_LEFT != 0 {
-            Origin::Left
-        } else if self.state & Self::FROM_RIGHT != 0 {
-            Origin::Right
-        } else {
-            Origin::Own
-        }
-    }
-
-    const fn is_soiled(self) -> bool {
-        self.state & Self::SOILED != 0
-    }
-
-    fn soil(&mut self) {
-        self.state |= Self::SOILED;
-    }
-
-    fn clean(&mut self) {
-        self.state &= !Self::SOILED;
-    }
-}
-
-/// The digest of a branch as its parent sees it, packed to 44 bytes: a count of leaves fits 32 bits here.
-#[derive(Debug, Clone, Copy)]
-#[repr(Rust, packed(4))]
-struct BranchDigest {
-    hash: [u8; 32],
-    sum: u64,
-    count: u32,
-}
-
-impl BranchDigest {
-    fn new(digest: Digest) -> Self {
-        let count = u32::try_from(digest.count).expect("a trie holds fewer than 2^32 leaves");
-        Self { hash: digest.hash, sum: digest.sum, count }
-    }
-
-    fn get(self) -> Digest {
-        Digest { hash: self.hash, sum: self.sum, count: u64::from(self.count) }
-    }
 }
 
 const _: () = assert!(size_of::<PackedLeaf>() + size_of::<Link>() + size_of::<BranchDigest>() == 126);
