@@ -45,6 +45,10 @@ pub struct Relayer {
     pub response_compression: ResponseCompression,
     /// Logs.
     pub logging: Logging,
+    /// Folder where relays wait while the log is away. Empty: beside the embedded store's data, or none.
+    pub spool_dir: String,
+    /// Bytes that folder may hold; beyond, new relays are refused.
+    pub spool_bytes_max: u64,
     /// Bounds that keep the process answering under any load.
     pub limits: Limits,
 }

@@ -1,0 +1,166 @@
+//! Serve: the backend's answer, whole and plain, or the reason why there is none.
+
+mod backend;
+mod breaker;
+mod gzip;
+mod headers;
+mod probe;
+mod service;
+mod url;
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use pocket_proto::sdk::types::PokthttpRequest;
+use pocket_runtime::clock;
+use pocket_runtime::http::{ClientError, HeaderMap, Method, Request, Response, Uri};
+
+pub(crate) use backend::{Backend, Endpoint};
+pub(crate) use probe::probe;
+pub use service::ServiceError;
+pub(crate) use service::{Service, Services, services};
+
+use crate::rejection::{BackendFailure, Rejection};
+use crate::relay::{Admitted, Pipeline, Served};
+
+/// What a backend answered, with its body plain.
+#[derive(Debug)]
+pub(crate) struct BackendAnswer {
+    pub(crate) status: u16,
+    pub(crate) headers: HeaderMap,
+    pub(crate) body: Bytes,
+    /// Tries beyond the first.
+    pub(crate) retries: u32,
+}
+
+/// Whether a failed try may be repeated elsewhere.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Again {
+    /// It certainly had no effect.
+    Safe,
+    /// It may have had one: only for methods that change nothing.
+    IfHarmless,
+    Never,
+}
+
+impl Pipeline {
+    /// Calls the backend, on another endpoint again where that is safe, within the service's time.
+    pub(crate) async fn serve(&self, admitted: Admitted) -> Result<Served, Rejection> {
+        let started = clock::now();
+        let result = call(&admitted).await;
+        admitted.counters.called(started.elapsed(), result.as_ref().map(|answer| answer.status));
+        Ok(Served { answer: result?, admitted })
+    }
+}
+
+async fn call(admitted: &Admitted) -> Result<BackendAnswer, Rejection> {
+    let backend = &admitted.backend;
+    let method = method(&admitted.call)?;
+    let headers = headers::to_backend(admitted);
+    let body = Bytes::from(admitted.call.body_bz.clone());
+    let deadline = clock::now() + backend.timeout;
+    let mut retries = 0;
+    let mut last = None;
+    loop {
+        let Some(endpoint) = backend.pick(last) else {
+            return Err(Rejection::BackendUnavailable { service: admitted.service.id.clone() });
+        };
+        let left = deadline.saturating_duration_since(clock::now());
+        let tried = try_once(backend, endpoint, &method, &admitted.call.url, headers.clone(), body.clone(), left).await;
+        let (rejection, again) = match tried {
+            Ok(response) if response.status().as_u16() < 500 => {
+                endpoint.breaker.succeeded();
+                return plain(backend, response, retries).await;
+            }
+            Ok(response) => {
+                endpoint.failed("backend_5xx");
+                let status = response.status().as_u16();
+                // Of the 5xx, only 503 says that nothing was done.
+                let again = if status == 503 { Again::Safe } else { Again::IfHarmless };
+                (Rejection::BackendStatus(status), again)
+            }
+            Err((failure, again)) => {
+                tracing::debug!(
+                    service = admitted.service.id,
+                    endpoint = endpoint.name,
+                    ?failure,
+                    "backend call failed"
+                );
+                (Rejection::Backend(failure), again)
+            }
+        };
+        let may = match again {
+            Again::Safe => true,
+            Again::IfHarmless => matches!(method, Method::GET | Method::HEAD | Method::OPTIONS),
+            Again::Never => false,
+        };
+        if !may || retries >= backend.retries_max || !backend.has_other(endpoint) || deadline <= clock::now() {
+            return Err(rejection);
+        }
+        retries += 1;
+        last = Some(endpoint.index);
+    }
+}
+
+fn method(call: &PokthttpRequest) -> Result<Method, Rejection> {
+    // An empty method means GET, as in Go.
+    match call.method.as_str() {
+        "" | "GET" => Ok(Method::GET),
+        "POST" => Ok(Method::POST),
+        other => Method::from_bytes(other.as_bytes()).map_err(|_| Rejection::Backend(BackendFailure::BadRequest)),
+    }
+}
+
+async fn try_once(
+    backend: &Backend,
+    endpoint: &Endpoint,
+    method: &Method,
+    url: &str,
+    headers: HeaderMap,
+    body: Bytes,
+    limit: Duration,
+) -> Result<Response<Bytes>, (BackendFailure, Again)> {
+    let Some(base) = &endpoint.base else { return Err((BackendFailure::NotHttp, Again::Never)) };
+    let target = url::join(base, url);
+    let uri: Uri = target.parse().map_err(|_| (BackendFailure::BadRequest, Again::Never))?;
+    let mut request = Request::new(body);
+    *request.method_mut() = method.clone();
+    *request.uri_mut() = uri;
+    *request.headers_mut() = headers;
+    backend.exchange(request, limit).await.map_err(|error| {
+        let unsent = error.is_unsent();
+        match &error {
+            ClientError::Invalid { .. } => (BackendFailure::BadRequest, Again::Never),
+            // The backend did its part; another one would answer as much.
+            ClientError::TooLarge { .. } => (BackendFailure::TooLarge, Again::Never),
+            ClientError::Timeout { phase: pocket_runtime::http::Phase::Pool, .. } => {
+                // Our own limit of connections, nothing the endpoint did.
+                (BackendFailure::Timeout, Again::Safe)
+            }
+            ClientError::Timeout { .. } => {
+                endpoint.failed("timeout");
+                (BackendFailure::Timeout, if unsent { Again::Safe } else { Again::Never })
+            }
+            ClientError::Connect { .. } | ClientError::Broken { .. } => {
+                endpoint.failed("transport_error");
+                (BackendFailure::Network, if unsent { Again::Safe } else { Again::IfHarmless })
+            }
+        }
+    })
+}
+
+/// Takes compression off an answer, as the signed payload is always plain.
+async fn plain(backend: &Backend, response: Response<Bytes>, retries: u32) -> Result<BackendAnswer, Rejection> {
+    let (head, body) = response.into_parts();
+    let mut headers = head.headers;
+    let body = match gzip::plain(&headers, &body, backend.response_bytes_max).await {
+        gzip::Plain::AsItWas => body,
+        gzip::Plain::Unpacked(bytes) => {
+            headers::unpacked(&mut headers, bytes.len());
+            bytes
+        }
+        gzip::Plain::TooLarge => return Err(Rejection::Backend(BackendFailure::TooLarge)),
+    };
+    headers::drop_hop_by_hop(&mut headers);
+    Ok(BackendAnswer { status: head.status.as_u16(), headers, body, retries })
+}
