@@ -504,6 +504,11 @@ impl Chain {
 
     // For the driver.
 
+    /// Waits until the journal is on the disk, for an orderly end.
+    pub(crate) fn sync(&self) -> Result<(), JournalError> {
+        self.engine().sync()
+    }
+
     /// Waits until a transaction came or the clock changed.
     pub(crate) async fn woken(&self) {
         self.shared.wake.notified().await;

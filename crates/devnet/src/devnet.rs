@@ -80,6 +80,26 @@ pub fn facts(settings: &Settings) -> Result<Facts, StartError> {
     Ok(facts)
 }
 
+/// Checks that the settings and the facts they name make a network, without touching the data folder.
+pub fn check(settings: &Settings) -> Result<(), StartError> {
+    let facts = facts(settings)?;
+    genesis::state(&facts, settings.seed)?;
+    options(settings, &facts)?;
+    Ok(())
+}
+
+fn options(settings: &Settings, facts: &Facts) -> Result<Options, StartError> {
+    let price = &facts.params.minimum_gas_price_upokt;
+    Ok(Options {
+        seed: settings.seed,
+        minimum_gas_price: crate::decimal::parse(price).ok_or_else(|| StartError::GasPrice(price.clone()))?,
+        mempool: mempool::Limits { txs: settings.limits.mempool_max, tx_bytes: settings.limits.tx_bytes_max },
+        states_kept: usize::try_from(settings.limits.history_blocks).unwrap_or(usize::MAX),
+        blocks_kept: usize::try_from(settings.limits.blocks_kept).unwrap_or(usize::MAX),
+        snapshots_max: settings.limits.snapshots_max,
+    })
+}
+
 /// A chain that is open, and the lock on its data folder.
 #[derive(Debug)]
 pub struct Opened {
@@ -93,15 +113,7 @@ pub struct Opened {
 pub fn open(settings: &Settings) -> Result<Opened, StartError> {
     let facts = facts(settings)?;
     let genesis = genesis::state(&facts, settings.seed)?;
-    let price = &facts.params.minimum_gas_price_upokt;
-    let options = Options {
-        seed: settings.seed,
-        minimum_gas_price: crate::decimal::parse(price).ok_or_else(|| StartError::GasPrice(price.clone()))?,
-        mempool: mempool::Limits { txs: settings.limits.mempool_max, tx_bytes: settings.limits.tx_bytes_max },
-        states_kept: usize::try_from(settings.limits.history_blocks).unwrap_or(usize::MAX),
-        blocks_kept: usize::try_from(settings.limits.blocks_kept).unwrap_or(usize::MAX),
-        snapshots_max: settings.limits.snapshots_max,
-    };
+    let options = options(settings, &facts)?;
     let pace = match settings.blocks {
         Blocks::Interval => Pace::Interval,
         Blocks::Instant => Pace::Instant,

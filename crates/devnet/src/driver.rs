@@ -17,10 +17,17 @@ pub const SILENCE_MAX: Duration = Duration::from_secs(30);
 
 /// Makes blocks until shutdown. An error of the journal halts the chain and is logged; `resume` tries again.
 pub async fn drive(chain: Chain, heartbeat: Option<Heartbeat>, shutdown: Shutdown) {
+    make_blocks(&chain, heartbeat.as_ref(), &shutdown).await;
+    if let Err(error) = chain.sync() {
+        tracing::warn!(error = pocket_runtime::process::chain(&error), "the journal may not be on the disk");
+    }
+}
+
+async fn make_blocks(chain: &Chain, heartbeat: Option<&Heartbeat>, shutdown: &Shutdown) {
     let mut due = clock::now();
     let mut interval = None;
     loop {
-        if let Some(heartbeat) = &heartbeat {
+        if let Some(heartbeat) = heartbeat {
             heartbeat.beat();
         }
         let now = clock::now();
@@ -43,7 +50,7 @@ pub async fn drive(chain: Chain, heartbeat: Option<Heartbeat>, shutdown: Shutdow
             }
         };
         if wait.is_some_and(|at| at <= now) {
-            make(&chain).await;
+            make(chain).await;
             if let Some(length) = interval {
                 due += length;
             }

@@ -238,6 +238,11 @@ impl Engine {
         self.journal = Some(journal);
     }
 
+    /// Waits until the journal, if there is one, is on the disk.
+    pub fn sync(&self) -> Result<(), JournalError> {
+        self.journal.as_ref().map_or(Ok(()), Journal::sync)
+    }
+
     /// Returns whether blocks are written to a journal.
     pub fn is_durable(&self) -> bool {
         self.journal.is_some()
