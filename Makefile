@@ -45,7 +45,7 @@ clippy: ## Refuses lints
 	cargo clippy --workspace --all-targets --quiet -- -D warnings
 
 deny: $(DENY) ## Refuses licences, sources and crates that are banned
-	$(DENY) check --config .cargo/deny.toml --hide-inclusion-graph bans licenses sources
+	$(DENY) --config .cargo/deny.toml --locked check --hide-inclusion-graph bans licenses sources
 
 $(DENY):
 	cargo install --quiet --locked --debug --root $(CACHE)/tools --version $(DENY_VERSION) cargo-deny

@@ -6,7 +6,6 @@ use std::time::Duration;
 
 use clap::Parser;
 use pocket_config::backend::Backend;
-use pocket_config::common::LogFormat;
 use pocket_config::document;
 use pocket_runtime::process::{self, Exit};
 use pocket_runtime::{log, shutdown};
@@ -40,12 +39,7 @@ async fn run(args: Args) -> Result<Exit, Exit> {
         None if args.check => return Ok(Exit::Success),
         None => document::load::<Backend>("").map_err(|error| process::fail(NAME, &error, Exit::Usage))?.settings,
     };
-    let format = match settings.logging.format {
-        LogFormat::Json => log::Format::Json,
-        LogFormat::Text => log::Format::Text,
-    };
-    log::init(&log::LogOptions { process: NAME, filter: settings.logging.level.clone(), format })
-        .map_err(|error| process::fail(NAME, &error, Exit::Usage))?;
+    let _logging = log::start(NAME, &settings.logging).map_err(|error| process::fail(NAME, &error, Exit::Usage))?;
 
     let shutdown = shutdown::signal(GRACE);
     let running = pocket_backend::start(&settings, &shutdown)

@@ -186,6 +186,8 @@ pub struct Logging {
     pub format: LogFormat,
     /// OTLP endpoint that traces are sent to. Empty: none.
     pub otlp_endpoint: String,
+    /// Share of traces that are sent, 0 to 1.
+    pub trace_sample_ratio: f64,
 }
 
 /// The form of a log line.

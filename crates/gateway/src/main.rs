@@ -6,7 +6,6 @@ use std::time::Duration;
 
 use clap::Parser;
 use pocket_chain::Chain;
-use pocket_config::common::LogFormat;
 use pocket_config::document;
 use pocket_config::gateway::Gateway;
 use pocket_runtime::process::{self, Exit};
@@ -37,12 +36,7 @@ async fn run(args: Args) -> Result<Exit, Exit> {
     let settings = process::load_config(NAME, &args.config, args.check, |text| {
         document::load::<Gateway>(text).map(|loaded| loaded.settings)
     })?;
-    let format = match settings.logging.format {
-        LogFormat::Json => log::Format::Json,
-        LogFormat::Text => log::Format::Text,
-    };
-    log::init(&log::LogOptions { process: NAME, filter: settings.logging.level.clone(), format })
-        .map_err(|error| process::fail(NAME, &error, Exit::Usage))?;
+    let _logging = log::start(NAME, &settings.logging).map_err(|error| process::fail(NAME, &error, Exit::Usage))?;
 
     let shutdown = shutdown::signal(Duration::from_millis(settings.limits.drain_ms));
     let chain = Chain::connect(&settings.pocket_node, PATIENCE, &shutdown)

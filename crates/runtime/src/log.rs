@@ -3,6 +3,7 @@
 use std::fmt;
 use std::io::IsTerminal;
 
+use pocket_config::common::LogFormat;
 use tracing::{Event, Subscriber};
 use tracing_subscriber::fmt::format::{Format as Lines, Json, Writer};
 use tracing_subscriber::fmt::time::FormatTime;
@@ -121,6 +122,19 @@ pub fn init_with_traces(options: &LogOptions, traces: Option<&TraceOptions>) -> 
     let (layer, traces) = traces::start(options.process, traces)?;
     let _ = tracing_subscriber::registry().with(vec![lines.with_filter(filter).boxed(), layer]).try_init();
     Ok(Logging { _traces: Some(traces) })
+}
+
+/// Starts logging as a process's settings say; see [`init_with_traces`]. Hold the result until the end of `main`.
+pub fn start(process: &'static str, settings: &pocket_config::common::Logging) -> Result<Logging, LogError> {
+    let format = match settings.format {
+        LogFormat::Json => Format::Json,
+        LogFormat::Text => Format::Text,
+    };
+    let options = LogOptions { process, filter: settings.level.clone(), format };
+    let endpoint = settings.otlp_endpoint.as_str();
+    let sample_ratio = settings.trace_sample_ratio;
+    let traces = (!endpoint.is_empty()).then(|| TraceOptions { endpoint: endpoint.to_owned(), sample_ratio });
+    init_with_traces(&options, traces.as_ref())
 }
 
 /// The time of our clock, so that a simulated world's log tells its own.

@@ -1,0 +1,112 @@
+//! Who works: clients of the gateway, each relay with an id of its own, and what they were answered.
+
+use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use pocket_runtime::http::{Client, ClientOptions, Request, StatusCode};
+use tokio::task::JoinHandle;
+
+/// Relays counted by session id and supplier.
+pub type Counts = BTreeMap<(String, String), u64>;
+
+/// What clients saw.
+#[derive(Debug, Default)]
+pub struct Seen {
+    /// Relays answered with the exact expected bytes.
+    pub answered: Counts,
+    /// Answers that were wrong, with what was wrong. There must be none.
+    pub wrong: Vec<String>,
+    /// Relays without an answer; they may or may not have been served.
+    pub unanswered: u64,
+}
+
+/// Clients at work until they are told to stop.
+pub struct Load {
+    stop: Arc<AtomicBool>,
+    seen: Arc<Mutex<Seen>>,
+    workers: Vec<JoinHandle<()>>,
+}
+
+/// A client that gives up after `timeout`.
+pub fn client(timeout: Duration) -> Client {
+    Client::new(ClientOptions {
+        connect_timeout: timeout,
+        request_timeout: timeout,
+        idle_per_host: 64,
+        idle_timeout: Duration::from_secs(10),
+        max_per_host: 64,
+        max_response_bytes: 1 << 20,
+    })
+}
+
+impl Load {
+    /// Starts `concurrency` clients of the gateway at `url`. `limit` bounds the relays of all of them together.
+    pub fn start(url: &str, concurrency: usize, limit: Option<u64>) -> Self {
+        let stop = Arc::new(AtomicBool::new(false));
+        let seen = Arc::new(Mutex::new(Seen::default()));
+        let next = Arc::new(AtomicU64::new(1));
+        let client = client(Duration::from_secs(10));
+        let workers = (0..concurrency)
+            .map(|_| {
+                let (url, stop, seen, next, client) = (url.to_owned(), stop.clone(), seen.clone(), next.clone(), client.clone());
+                tokio::task::spawn(async move {
+                    while !stop.load(Ordering::Relaxed) {
+                        let id = next.fetch_add(1, Ordering::Relaxed);
+                        if limit.is_some_and(|limit| id > limit) {
+                            return;
+                        }
+                        one(&client, &url, id, &seen).await;
+                    }
+                })
+            })
+            .collect();
+        Self { stop, seen, workers }
+    }
+
+    /// How many relays have been answered.
+    pub fn answered(&self) -> u64 {
+        self.seen.lock().expect("no panic").answered.values().sum()
+    }
+
+    /// Waits until every client has sent its last relay.
+    pub async fn finished(self) -> Seen {
+        for worker in self.workers {
+            worker.await.expect("a client does not panic");
+        }
+        std::mem::take(&mut *self.seen.lock().expect("no panic"))
+    }
+
+    /// Tells the clients to stop, and waits for what is in flight.
+    pub async fn stopped(self) -> Seen {
+        self.stop.store(true, Ordering::Relaxed);
+        self.finished().await
+    }
+}
+
+async fn one(client: &Client, url: &str, id: u64, seen: &Mutex<Seen>) {
+    let body = format!(r#"{{"jsonrpc":"2.0","method":"eth_blockNumber","params":[],"id":{id}}}"#);
+    let expected = format!(r#"{{"id":{id},"jsonrpc":"2.0","result":{{"method":"eth_blockNumber","params":[],"status":"ok"}}}}"#);
+    let request = Request::post(url)
+        .header("target-service-id", "develop-http")
+        .header("content-type", "application/json")
+        .body(body)
+        .expect("a request");
+    let Ok(response) = client.send(request).await else {
+        seen.lock().expect("no panic").unanswered += 1;
+        // The gateway may be away: a moment, not a storm.
+        tokio::time::sleep(Duration::from_millis(20)).await;
+        return;
+    };
+    let header = |name: &str| response.headers().get(name).and_then(|value| value.to_str().ok()).unwrap_or_default().to_owned();
+    let key = (header("x-session-id"), header("x-supplier-address"));
+    let mut seen = seen.lock().expect("no panic");
+    if response.status() != StatusCode::OK {
+        seen.unanswered += 1;
+    } else if response.body() != expected.as_bytes() {
+        seen.wrong.push(format!("relay {id}: {:?}", response.body()));
+    } else {
+        *seen.answered.entry(key).or_default() += 1;
+    }
+}

@@ -1,0 +1,92 @@
+//! Real processes, killed at random moments while clients work. Whatever a client was answered is paid for, once.
+//!
+//! Every run prints its seed; `POCKET_SEED` repeats one. The long forms are ignored: `make chaos` runs them.
+
+mod load;
+mod process;
+mod processes;
+mod settled;
+mod up;
+
+use std::process::ExitCode;
+use std::time::Duration;
+
+use libtest_mimic::{Arguments, Failed, Trial};
+use pocket_testbed::{Version, redis::Need};
+use rand::rngs::StdRng;
+use rand::{RngExt as _, SeedableRng as _};
+
+use processes::Victim;
+
+fn main() -> ExitCode {
+    let mut arguments = Arguments::from_args();
+    // Each test fills the machine by itself.
+    arguments.test_threads = arguments.test_threads.or(Some(1));
+    let trials = vec![
+        trial("three_kills_of_up_lose_nothing", Needs::Nothing, Length::Short, || up::survive(3, "300ms")),
+        trial("twenty_kills_of_up_lose_nothing", Needs::Nothing, Length::Long, || up::survive(20, "1s")),
+        trial("two_thousand_relays_through_six_processes_are_paid_exactly", Needs::Redis, Length::Short, || {
+            processes::two_thousand_relays()
+        }),
+        trial("two_kills_of_the_relayer_lose_nothing", Needs::Redis, Length::Short, || {
+            processes::survive(100, 2, Victim::Relayer)
+        }),
+        trial("two_kills_of_the_miner_lose_nothing", Needs::Redis, Length::Short, || {
+            processes::survive(200, 2, Victim::Miner)
+        }),
+        trial("ten_kills_of_the_relayer_lose_nothing", Needs::Redis, Length::Long, || {
+            processes::survive(300, 10, Victim::Relayer)
+        }),
+        trial("ten_kills_of_the_miner_lose_nothing", Needs::Redis, Length::Long, || {
+            processes::survive(400, 10, Victim::Miner)
+        }),
+    ];
+    libtest_mimic::run(&arguments, trials).exit_code()
+}
+
+/// What a test cannot do without.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Needs {
+    Nothing,
+    Redis,
+}
+
+/// Long tests are ignored unless asked for by name.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Length {
+    Short,
+    Long,
+}
+
+fn trial<F>(name: &str, needs: Needs, length: Length, test: impl FnOnce() -> F + Send + 'static) -> Trial
+where
+    F: Future<Output = anyhow::Result<()>>,
+{
+    let need = if needs == Needs::Redis { pocket_testbed::redis::needs(Version::V7_0) } else { Need::Met };
+    let missing = matches!(need, Need::Skip { .. });
+    let run = move || {
+        if let Need::Fail { reason } | Need::Skip { reason } = need {
+            return Err(Failed::from(reason));
+        }
+        let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
+        runtime.block_on(test()).map_err(|error| Failed::from(format!("{error:?}")))
+    };
+    Trial::test(name, run).with_ignored_flag(missing || length == Length::Long)
+}
+
+/// The seed of this run, printed.
+pub fn seed() -> u64 {
+    let seed = std::env::var("POCKET_SEED").ok().and_then(|text| text.parse().ok()).unwrap_or_else(rand::random);
+    println!("POCKET_SEED={seed}");
+    seed
+}
+
+/// A source of moments to break things at.
+pub fn dice(seed: u64) -> StdRng {
+    StdRng::seed_from_u64(seed)
+}
+
+/// A moment between the two.
+pub fn moment(dice: &mut StdRng, least: Duration, most: Duration) -> Duration {
+    dice.random_range(least..=most)
+}
