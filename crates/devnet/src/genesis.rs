@@ -21,7 +21,7 @@ use pocket_protocol::{
 };
 
 use crate::{
-    state::{AuthParams, Map, Params, State, Validator},
+    state::{AuthParams, Choices, Map, Params, State, Validator},
     moment::Time,
 };
 
@@ -65,6 +65,7 @@ pub fn state(facts: &Facts, seed: u64) -> Result<State, GenesisError> {
         suppliers: Map::new_sync(),
         service_configs: Map::new_sync(),
         suppliers_revision: 0,
+        choices: Choices::default(),
         unbonding_suppliers: Map::new_sync(),
         claims: Map::new_sync(),
         claims_by_end: Map::new_sync(),

@@ -25,9 +25,11 @@ use crate::{header::Hash, moment::Time};
 mod accounts;
 mod bank;
 mod facts;
+mod sessions;
 
 pub use accounts::{Account, Module};
 pub use bank::{BankError, MODULES};
+pub use sessions::{Choices, InSession};
 pub(crate) use bank::coins_text;
 
 /// An ordered map whose clones share what they have in common.
@@ -146,6 +148,8 @@ pub struct State {
     pub service_configs: Map<(Arc<str>, i64, Arc<str>), Arc<ServiceConfigUpdate>>,
     /// Changes whenever an entry of `service_configs` or a supplier does: what caches of sessions depend on.
     pub suppliers_revision: u64,
+    /// Which suppliers sessions chose; not part of the state, only quick to ask.
+    pub choices: Choices,
     /// Operators that the unbonding at session ends knows of (a slashed one is not among them).
     pub unbonding_suppliers: Map<Address, ()>,
     /// Claims.

@@ -26,7 +26,7 @@ use crate::{
     engine::{BLOCK_BYTES_MAX, BLOCK_GAS_MAX},
     header::{self, BlockId, Commit, Hash, Header},
     moment::Time,
-    state::{Account, AuthParams, Map, Module, Params, ServiceDifficulty, State, key},
+    state::{Account, AuthParams, Choices, Map, Module, Params, ServiceDifficulty, State, key},
 };
 
 /// A block: what its execution needs, and what came of it.
@@ -473,6 +473,7 @@ pub(super) fn decode_state(bytes: &[u8], genesis: &State) -> Result<State, Strin
         suppliers: Map::new_sync(),
         service_configs: Map::new_sync(),
         suppliers_revision: 0,
+        choices: Choices::default(),
         unbonding_suppliers: Map::new_sync(),
         claims: Map::new_sync(),
         claims_by_end: Map::new_sync(),

@@ -5,6 +5,7 @@ use pocket_proto::pocket::{
     application::{MsgDelegateToGateway, MsgStakeApplication, MsgUndelegateFromGateway, MsgUnstakeApplication},
     gateway::{MsgStakeGateway, MsgUnstakeGateway},
     service::MsgAddService,
+    session::QueryGetSessionRequest,
     shared::{ApplicationServiceConfig, Service, SupplierServiceConfig},
     supplier::{MsgStakeSupplier, MsgUnstakeSupplier},
 };
@@ -182,4 +183,35 @@ fn a_service_is_added_for_a_fee_and_changes_its_price_at_a_session_start() {
     assert_eq!(net.deliver("app2", add(stranger.clone(), 11)).code, 1);
     let tx = net.sign("app2", &[add(stranger, 0)], 0);
     assert_eq!(net.chain.submit(&tx).unwrap().codespace, "shared");
+}
+
+#[test]
+fn a_remembered_choice_of_suppliers_is_the_choice() {
+    let mut net = Net::new();
+    let check = |net: &Net| {
+        let state = net.chain.state();
+        for application in ["app1", "app2"] {
+            for block_height in [0, 1, 5, 10, 11, net.chain.height(), net.chain.height() + 1, -1] {
+                for service_id in [SERVICE, "develop-websocket", "nope"] {
+                    let request = QueryGetSessionRequest {
+                        application_address: net.address(application).to_string(),
+                        service_id: service_id.to_owned(),
+                        block_height,
+                    };
+                    let plain = pocket_protocol::session::get_session(&state, &request);
+                    assert_eq!(state.get_session(&request), plain);
+                    assert_eq!(state.get_session(&request), plain, "asked again");
+                }
+            }
+        }
+    };
+    net.make_until(12);
+    check(&net);
+    let operator = net.address("supplier4").to_string();
+    let unstake = MsgUnstakeSupplier { signer: operator.clone(), operator_address: operator };
+    assert_eq!(net.deliver("supplier4", pocket_proto::any(&unstake)).code, 0);
+    check(&net);
+    net.make_until(21);
+    check(&net);
+    assert_eq!(net.session(21).suppliers.len(), 14);
 }

@@ -12,7 +12,10 @@ use pocket_crypto::keys::{PublicKey, SecretKey};
 use pocket_devnet::{Chain, Time};
 use pocket_proto::{
     cosmos::tx::v1beta1::{AuthInfo, TxRaw},
-    pocket::session::QueryGetSessionRequest,
+    pocket::{
+        proof::{Claim, ClaimProofStatus},
+        session::QueryGetSessionRequest,
+    },
 };
 use prost::Message;
 use serde_json::Value;
@@ -37,6 +40,8 @@ pub struct Recorded {
     sessions: Vec<Session>,
     /// Recorded moments whose height is known.
     moments: BTreeMap<String, i64>,
+    /// Claims, by session and supplier, whose proof the recorded node found valid.
+    validated: BTreeSet<(String, String)>,
 }
 
 impl Recorded {
@@ -48,13 +53,19 @@ impl Recorded {
             hashes: BTreeMap::new(),
             sessions: Vec::new(),
             moments: BTreeMap::new(),
+            validated: BTreeSet::new(),
         };
         let mut digests = BTreeSet::new();
         for part in ["node/blocks", "node/grpc", "node/rpc", "node/tx"] {
-            for (_, path) in files(part) {
+            for (name, path) in files(part) {
                 let text = read_text(&path);
                 digests_in(&text, &mut digests);
-                recorded.look(&serde_json::from_str(&text).expect("JSON"));
+                let value: Value = serde_json::from_str(&text).expect("JSON");
+                recorded.look(&value);
+                // Transactions may name sessions that never were; sessions and claims name those that were.
+                if name.starts_with("pocket.session") || name.starts_with("pocket.proof") {
+                    recorded.look_for_sessions(&value["response_json"]);
+                }
             }
         }
         recorded.sessions.sort_by_key(|session| session.start);
@@ -89,6 +100,21 @@ impl Recorded {
                     self.hashes.extend(digest(&value["last_block_id"]["hash"]).map(|hash| (height - 1, hash)));
                     self.last = self.last.max(height);
                 }
+                let height = number(&value["response_headers"]["x-cosmos-block-height"][0]);
+                if let (Some(captured), Some(height)) = (value["captured"].as_str(), height) {
+                    self.moments.insert(captured.to_owned(), height);
+                    self.last = self.last.max(height);
+                }
+                fields.values().for_each(|field| self.look(field));
+            }
+            _ => {}
+        }
+    }
+
+    fn look_for_sessions(&mut self, value: &Value) {
+        match value {
+            Value::Array(items) => items.iter().for_each(|item| self.look_for_sessions(item)),
+            Value::Object(fields) => {
                 if let (Some(id), Some(start)) = (value["session_id"].as_str(), number(&value["session_start_block_height"]))
                 {
                     self.sessions.push(Session {
@@ -98,12 +124,12 @@ impl Recorded {
                         start,
                     });
                 }
-                let height = number(&value["response_headers"]["x-cosmos-block-height"][0]);
-                if let (Some(captured), Some(height)) = (value["captured"].as_str(), height) {
-                    self.moments.insert(captured.to_owned(), height);
-                    self.last = self.last.max(height);
+                if value["proof_validation_status"] == "VALIDATED" {
+                    let session = value["session_header"]["session_id"].as_str().expect("a session");
+                    let supplier = value["supplier_operator_address"].as_str().expect("a supplier");
+                    self.validated.insert((session.to_owned(), supplier.to_owned()));
                 }
-                fields.values().for_each(|field| self.look(field));
+                fields.values().for_each(|field| self.look_for_sessions(field));
             }
             _ => {}
         }
@@ -134,6 +160,22 @@ impl Recorded {
         chain.produce_block().expect("a block");
         if let Some(hash) = self.hashes.get(&height) {
             assert!(chain.amend(|state| state.block_hashes.insert_mut(height, *hash)));
+        }
+        self.judge_proofs(chain);
+    }
+
+    /// Gives claims the recorded verdict about their proofs: the path that a proof must show follows from the hash of a
+    /// block that was not recorded, so that recorded proofs, valid there, cannot be valid here.
+    fn judge_proofs(&self, chain: &Chain) {
+        let (valid, invalid) = (ClaimProofStatus::Validated as i32, ClaimProofStatus::Invalid as i32);
+        for (session, supplier) in &self.validated {
+            let Some(claim) = chain.state().claim(session, supplier).map(|claim| Claim::clone(claim)) else { continue };
+            if claim.proof_validation_status == invalid {
+                let claim = Claim { proof_validation_status: valid, ..claim };
+                assert!(chain.amend(|state| {
+                    state.put_claim(session, supplier, claim);
+                }));
+            }
         }
     }
 

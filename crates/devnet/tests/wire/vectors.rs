@@ -73,11 +73,56 @@ fn tx_height(recorded: &Value) -> Option<i64> {
     result_of(&recorded["rpc_tx_response_body"])?.get("height").text().parse().ok()
 }
 
+/// Returns the height of a recorded block.
+fn height_of(block: &Value) -> i64 {
+    let height = &block["height"];
+    height.as_i64().or_else(|| height.as_str()?.parse().ok()).expect("a block has a height")
+}
+
 /// Returns the first number after some words of a text.
 fn number_after(text: &str, before: &str) -> Option<i64> {
     let rest = &text[text.find(before)? + before.len()..];
     let digits = rest.find(|character: char| !character.is_ascii_digit()).unwrap_or(rest.len());
     rest[..digits].parse().ok()
+}
+
+/// Returns the height at which a transaction was sent.
+fn tx_situation(recorded: &Recorded, value: &Value) -> i64 {
+    let message = value["simulate"]["error"]["message"].as_str().unwrap_or_default();
+    let included = tx_height(value).map(|height| height - 1);
+    let sent = || {
+        files("node/grpc").into_iter().find_map(|(_, path)| {
+            let grpc = recording(&path);
+            let same = text(&grpc, "method").ends_with("/BroadcastTx")
+                && text(&grpc, "request_hex").contains(text(value, "tx_hex"));
+            same.then(|| grpc["response_headers"]["x-cosmos-block-height"][0].as_str()?.parse().ok())?
+        })
+    };
+    // A transaction of which nothing but its bytes was recorded is in one of the recorded blocks.
+    let in_block = || {
+        let encoded = BASE64_STANDARD.encode(hex::decode(text(value, "tx_hex")).expect("hexadecimal"));
+        files("node/blocks").into_iter().find_map(|(_, path)| {
+            let block = recording(&path);
+            if !text(&block, "response_body").contains(&encoded) {
+                return None;
+            }
+            Some(height_of(&block) - 1)
+        })
+    };
+    let by_time = || {
+        let log = value["broadcast"]["response_json"]["tx_response"]["raw_log"].as_str().unwrap_or(message);
+        let time = log.strip_prefix("block time: ")?;
+        let mut words = time.split(' ');
+        let time = pocket_devnet::Time::parse(&format!("{}T{}Z", words.next()?, words.next()?))?;
+        (recorded.first..=recorded.last).rev().find(|height| recorded.time_of(*height) <= time)
+    };
+    let simulated = number_after(message, "current block height (");
+    let told = included.or_else(sent).or_else(in_block).or(simulated).or_else(by_time);
+    // The rest is refused whatever the height: as early as any other of its kind.
+    told.unwrap_or_else(|| {
+        let others = files("node/tx").into_iter().filter_map(|(_, path)| tx_height(&recording(&path)));
+        others.min().map_or(recorded.last, |height| height - 1)
+    })
 }
 
 fn items(recorded: &Recorded) -> Vec<Item> {
@@ -86,12 +131,24 @@ fn items(recorded: &Recorded) -> Vec<Item> {
         let (captured, name) = (captured.to_owned(), name.to_owned());
         items.push(Item { height, order, captured, name, kind, recorded: value });
     };
+    let mut sent_at: BTreeMap<String, i64> = BTreeMap::new();
+    for (name, path) in files("node/tx") {
+        let value = recording(&path);
+        let height = tx_situation(recorded, &value);
+        sent_at.insert(text(&value, "tx_hex").to_owned(), height);
+        add(height, 2, "", &name, Kind::Tx, value);
+    }
     for (name, path) in files("node/grpc") {
         let value = recording(&path);
         let message = value["error"]["message"].as_str().unwrap_or_default();
         let told = number_after(message, "current block height (").or_else(|| number_after(message, "last committed block height "));
         let height = match told.or_else(|| value["response_headers"]["x-cosmos-block-height"][0].as_str()?.parse().ok()) {
             Some(height) => height,
+            // A simulation of a transaction whose story is known.
+            None if text(&value, "method").ends_with("/Simulate") => {
+                let known = sent_at.iter().find(|(tx, _)| text(&value, "request_hex").contains(tx.as_str()));
+                known.map_or_else(|| recorded.height_at(text(&value, "captured")), |(_, height)| *height)
+            }
             None => recorded.height_at(text(&value, "captured")),
         };
         let captured = text(&value, "captured").to_owned();
@@ -108,29 +165,9 @@ fn items(recorded: &Recorded) -> Vec<Item> {
         let height = told.unwrap_or_else(|| recorded.height_at(&captured));
         add(height, 3, &captured, &name, Kind::Rpc, value);
     }
-    for (name, path) in files("node/tx") {
-        let value = recording(&path);
-        let message = value["simulate"]["error"]["message"].as_str().unwrap_or_default();
-        let simulated = number_after(message, "current block height (");
-        let included = tx_height(&value).map(|height| height - 1);
-        let sent = files("node/grpc").into_iter().find_map(|(_, path)| {
-            let grpc = recording(&path);
-            let same = text(&grpc, "method").ends_with("/BroadcastTx") && text(&grpc, "request_hex").contains(text(&value, "tx_hex"));
-            same.then(|| grpc["response_headers"]["x-cosmos-block-height"][0].as_str()?.parse().ok())?
-        });
-        let by_time = || {
-            let log = value["broadcast"]["response_json"]["tx_response"]["raw_log"].as_str().unwrap_or(message);
-            let time = log.strip_prefix("block time: ")?;
-            let time = pocket_devnet::Time::parse(&format!("{}T{}Z", time.split(' ').next()?, time.split(' ').nth(1)?))?;
-            (recorded.first..=recorded.last).rev().find(|height| recorded.time_of(*height) <= time)
-        };
-        let unsent = || text(&value, "label").starts_with("miner_proof").then_some(40);
-        let height = included.or(sent).or(simulated).or_else(by_time).or_else(unsent).unwrap_or(63);
-        add(height, 2, "", &name, Kind::Tx, value);
-    }
     for (name, path) in files("node/blocks") {
         let value = recording(&path);
-        let height = value["height"].as_str().map_or_else(|| value["height"].as_i64().expect("a height"), |text| text.parse().expect("a height"));
+        let height = height_of(&value);
         add(height, 4, "", &name, Kind::Block, value);
     }
     items.sort_by(|a, b| (a.height, a.order, &a.captured, &a.name).cmp(&(b.height, b.order, &b.captured, &b.name)));
@@ -272,6 +309,11 @@ impl Replay {
                             json.without(key);
                         }
                     }
+                }
+                if service == "cosmos.auth.v1beta1.Query.Account" {
+                    // Our genesis gives every account its key.
+                    ours.without("pub_key");
+                    theirs.without("pub_key");
                 }
                 if BY_SHAPE.contains(&service) {
                     if skeleton(&theirs) != skeleton(&ours) {

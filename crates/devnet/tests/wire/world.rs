@@ -186,8 +186,9 @@ pub async fn unary(
     Ok((response.into_inner(), metadata))
 }
 
+/// Passes messages on as bytes.
 #[derive(Debug, Clone, Copy, Default)]
-struct Raw;
+pub struct Raw;
 
 impl Codec for Raw {
     type Encode = Vec<u8>;

@@ -3,7 +3,10 @@
 use std::sync::Arc;
 
 use pocket_crypto::address::Address;
-use pocket_proto::pocket::proof::{MsgCreateClaim, MsgSubmitProof};
+use pocket_proto::pocket::{
+    proof::{MsgCreateClaim, MsgSubmitProof},
+    session::SessionHeader,
+};
 use pocket_protocol::{
     ChainError, GrpcStatus,
     error::codes,
@@ -13,7 +16,7 @@ use pocket_protocol::{
 use super::parsed;
 use crate::{
     exec::{Context, Failure, gas},
-    state::key,
+    state::{InSession, State, key},
 };
 
 pub(super) fn validate_claim(message: &MsgCreateClaim) -> Result<(), Failure> {
@@ -33,6 +36,14 @@ fn failure(error: ChainError) -> Failure {
     error.into()
 }
 
+/// Claims and proofs ask for the session that their header names.
+fn in_session<'a>(state: &'a State, header: Option<&'a SessionHeader>) -> InSession<'a> {
+    let (application, service_id, start) = header.map_or(("", "", 0), |header| {
+        (header.application_address.as_str(), header.service_id.as_str(), header.session_start_block_height)
+    });
+    state.in_session(application, service_id, start)
+}
+
 /// Pays for what was read until the rules came to their decision.
 fn pay_for_reading<T>(context: &mut Context<'_>, decided: &Result<T, ChainError>) -> Result<(), Failure> {
     // Without a session its suppliers are never read.
@@ -45,7 +56,7 @@ fn pay_for_reading<T>(context: &mut Context<'_>, decided: &Result<T, ChainError>
 }
 
 pub(super) fn create_claim(context: &mut Context<'_>, message: &MsgCreateClaim) -> Result<(), Failure> {
-    let decided = proof::create_claim(context.state, message);
+    let decided = proof::create_claim(&in_session(context.state, message.session_header.as_ref()), message);
     pay_for_reading(context, &decided)?;
     let accepted: AcceptedClaim = decided.map_err(failure)?;
     context.gas.consume(gas::CLAIM, gas::AT_WRITE)?;
@@ -62,7 +73,7 @@ pub(super) fn create_claim(context: &mut Context<'_>, message: &MsgCreateClaim) 
 }
 
 pub(super) fn submit_proof(context: &mut Context<'_>, message: &MsgSubmitProof) -> Result<(), Failure> {
-    let decided = proof::submit_proof(context.state, message);
+    let decided = proof::submit_proof(&in_session(context.state, message.session_header.as_ref()), message);
     pay_for_reading(context, &decided)?;
     let accepted: AcceptedProof = decided.map_err(failure)?;
     context.gas.consume(gas::CLAIM_READ, gas::AT_READ)?;

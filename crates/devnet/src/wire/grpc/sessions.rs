@@ -1,7 +1,7 @@
 //! Queries of the modules `shared`, `session` and `tokenomics`.
 
 use pocket_proto::pocket::{session, shared, tokenomics};
-use pocket_protocol::{error::GrpcStatus, session::get_session};
+use pocket_protocol::error::GrpcStatus;
 use tonic::{Code, Status};
 
 use super::{At, refused, serve};
@@ -43,7 +43,7 @@ fn session_of(
     at: &At<'_>,
     request: session::QueryGetSessionRequest,
 ) -> Result<session::QueryGetSessionResponse, Status> {
-    let found = get_session(&at.state, &request).map_err(|error| {
+    let found = at.state.get_session(&request).map_err(|error| {
         let code = error.status.unwrap_or(GrpcStatus::Internal).code();
         refused(Code::from(code), &error)
     })?;
