@@ -74,6 +74,8 @@ struct HeldLease {
 struct Log {
     /// The number of the last entry.
     last: u64,
+    /// No entry before this one waits; where to look for the oldest without wading through what is gone.
+    oldest: u64,
     /// The number of the last entry handed out since this process started.
     cursor: u64,
     /// Entries not acknowledged.

@@ -43,10 +43,10 @@ fn main() -> ExitCode {
         let need = need.clone();
         move || match need {
             Need::Fail { reason } => Err(Failed::from(reason)),
-            _ => test().map_err(|error| Failed::from(format!("{error:?}"))),
+            _ => test().map_err(|error| Failed::from(format!("{error:#}"))),
         }
     };
-    let plain = |test: fn() -> anyhow::Result<()>| move || test().map_err(|error| Failed::from(format!("{error:?}")));
+    let plain = |test: fn() -> anyhow::Result<()>| move || test().map_err(|error| Failed::from(format!("{error:#}")));
     let trials = vec![
         Trial::test("vectors_redis_kinds_are_known", plain(kinds_are_known)),
         Trial::test("vectors_redis_key_names", plain(key_names)),

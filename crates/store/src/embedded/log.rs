@@ -224,15 +224,17 @@ impl Embedded {
 
     #[expect(clippy::unused_async, reason = "the other engine awaits here")]
     pub(crate) async fn log_stats(&self, supplier: &str) -> Result<LogStats, StoreError> {
-        let state = self.lock();
-        let Some(log) = state.logs.get(supplier) else { return Ok(LogStats::default()) };
-        let prefix = supplier_prefix(supplier);
-        let oldest = self.inner.kv.scan(Space::Queue, &prefix, &prefix, 1)?.pop();
+        let mut state = self.lock();
+        let Some(log) = state.logs.get_mut(supplier) else { return Ok(LogStats::default()) };
+        let from = number_key(supplier, log.oldest);
+        let oldest = self.inner.kv.scan(Space::Queue, &supplier_prefix(supplier), &from, 1)?.pop();
+        let oldest = oldest.and_then(|(key, _)| split_number(&key).map(|(_, number)| number));
+        log.oldest = oldest.unwrap_or(log.last + 1);
         Ok(LogStats {
             length: log.length,
             delivered: log.delivered.len() as u64,
             quarantined: log.quarantined,
-            oldest: oldest.and_then(|(key, _)| split_number(&key).map(|(_, number)| entry_id(number).to_string())),
+            oldest: oldest.map(|number| entry_id(number).to_string()),
         })
     }
 }

@@ -5,6 +5,7 @@
 
 mod child;
 mod contract;
+mod cost;
 mod engines;
 mod kill;
 mod lifecycle;
@@ -33,6 +34,9 @@ fn main() -> ExitCode {
         for (name, test) in contract::tests().into_iter().chain(lifecycle::tests()) {
             trials.push(trial(backend, name, test));
         }
+        for (name, test) in cost::tests() {
+            trials.push(trial(backend, name, test).with_ignored_flag(true));
+        }
         if backend.outlives_its_process() {
             for (name, test) in engines::tests().into_iter().chain(kill::tests()) {
                 trials.push(trial(backend, name, test));
@@ -58,7 +62,7 @@ fn trial(backend: Backend, name: &str, test: Test) -> Trial {
     let ignored = matches!(need, Need::Skip { .. });
     let run = move || match need {
         Need::Fail { reason } => Err(Failed::from(reason)),
-        Need::Met | Need::Skip { .. } => test(backend).map_err(|error| Failed::from(format!("{error:?}"))),
+        Need::Met | Need::Skip { .. } => test(backend).map_err(|error| Failed::from(format!("{error:#}"))),
     };
     Trial::test(format!("{backend}::{name}"), run).with_ignored_flag(ignored)
 }
