@@ -52,7 +52,9 @@ struct Shared {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum HeightError {
     /// It has not come.
-    #[error("codespace sdk code 26: invalid height: cannot query with height in the future; please provide a valid height")]
+    #[error(
+        "codespace sdk code 26: invalid height: cannot query with height in the future; please provide a valid height"
+    )]
     Future,
     /// It is below zero.
     #[error("codespace sdk code 18: invalid request: cannot query with height < 0; please provide a valid height")]
@@ -215,8 +217,7 @@ impl Chain {
     /// Puts an engine behind a handle.
     pub fn new(engine: Engine) -> Self {
         let (blocks, _) = broadcast::channel(SUBSCRIPTION_BLOCKS);
-        let shared =
-            Shared { engine: Mutex::new(engine), making: Mutex::new(()), blocks, wake: Notify::new() };
+        let shared = Shared { engine: Mutex::new(engine), making: Mutex::new(()), blocks, wake: Notify::new() };
         Self { shared: Arc::new(shared) }
     }
 
@@ -267,9 +268,9 @@ impl Chain {
             let within = |block: &&Arc<Block>| (low..=high).contains(&i128::from(block.height()));
             engine.blocks().iter().filter(|block| !block.txs.is_empty()).filter(within).cloned().collect()
         };
-        let all = blocks.into_iter().flat_map(|block| {
-            (0..block.txs.len()).map(move |index| FoundTx { block: Arc::clone(&block), index })
-        });
+        let all = blocks
+            .into_iter()
+            .flat_map(|block| (0..block.txs.len()).map(move |index| FoundTx { block: Arc::clone(&block), index }));
         all.filter(|found| found.matches(query)).collect()
     }
 
@@ -402,7 +403,8 @@ impl Chain {
             let state = engine.state();
             (state.height, warp_height(state, to))
         };
-        let blocks = target.checked_sub(height).and_then(|blocks| u64::try_from(blocks).ok()).filter(|blocks| *blocks > 0);
+        let blocks =
+            target.checked_sub(height).and_then(|blocks| u64::try_from(blocks).ok()).filter(|blocks| *blocks > 0);
         match blocks {
             Some(blocks) => self.advance(blocks),
             None if target == height => Ok(height),
@@ -516,7 +518,7 @@ impl Chain {
 
     /// Returns whether a transaction waits.
     pub(crate) fn has_pending(&self) -> bool {
-        self.engine().mempool().len() > 0
+        !self.engine().mempool().is_empty()
     }
 
     /// Returns whether it is halted.

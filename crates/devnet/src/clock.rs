@@ -67,7 +67,10 @@ mod tests {
     fn times_lie_on_a_grid_whatever_happened_before() {
         let clock = Clock::new(Pace::Interval, 150, GENESIS);
         assert_eq!(clock.time_of(1, GENESIS, 0), GENESIS);
-        assert_eq!(clock.time_of(11, Time { seconds: 1_001, nanos: 0 }, 0), Time { seconds: 1_001, nanos: 500_000_000 });
+        assert_eq!(
+            clock.time_of(11, Time { seconds: 1_001, nanos: 0 }, 0),
+            Time { seconds: 1_001, nanos: 500_000_000 }
+        );
     }
 
     #[test]

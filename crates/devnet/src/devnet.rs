@@ -68,10 +68,8 @@ pub fn facts(settings: &Settings) -> Result<Facts, StartError> {
         Facts::localnet(&settings.profile)?
     } else {
         let text = fs::read_to_string(&settings.facts_file).map_err(StartError::ReadFacts)?;
-        let facts: Facts = serde_json::from_str(&text).map_err(|error| StartError::ParseFacts {
-            file: settings.facts_file.clone(),
-            reason: error.to_string(),
-        })?;
+        let facts: Facts = serde_json::from_str(&text)
+            .map_err(|error| StartError::ParseFacts { file: settings.facts_file.clone(), reason: error.to_string() })?;
         facts.under(&settings.profile)?
     };
     if !settings.relayer_endpoint.is_empty() {

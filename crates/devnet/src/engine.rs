@@ -164,7 +164,8 @@ impl Plan {
         state.app_hash = app_hash;
         let size = header::block_bytes(&header, &txs, last_commit.as_ref());
         let tx_hashes = pending.iter().map(|pending| pending.hash).collect();
-        let block = Block { header, id, txs, tx_hashes, last_commit, results, begin_events, end_events, app_hash, size };
+        let block =
+            Block { header, id, txs, tx_hashes, last_commit, results, begin_events, end_events, app_hash, size };
         Done { state, block, pending, quiet }
     }
 }

@@ -4,7 +4,10 @@ use pocket_proto::tendermint::abci::{Event, EventAttribute};
 
 /// Makes an event of plain attributes, all indexed.
 pub fn event<const N: usize>(kind: &str, attributes: [(&str, &str); N]) -> Event {
-    Event { r#type: kind.to_owned(), attributes: attributes.into_iter().map(|(key, value)| attribute(key, value)).collect() }
+    Event {
+        r#type: kind.to_owned(),
+        attributes: attributes.into_iter().map(|(key, value)| attribute(key, value)).collect(),
+    }
 }
 
 /// Makes an indexed attribute.

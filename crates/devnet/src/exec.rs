@@ -122,11 +122,11 @@ impl Context<'_> {
 /// Makes the event of a message.
 pub(crate) fn typed<M: prost::Message + prost::Name>(message: &M) -> Event {
     let (kind, attributes) = pocket_proto::json::event_of(message).expect("events of pocket packages hold no times");
-    typed_parts(kind, attributes)
+    typed_parts(kind, &attributes)
 }
 
 /// Makes an event of its type and attributes.
-pub(crate) fn typed_parts(kind: String, attributes: Vec<(String, String)>) -> Event {
+pub(crate) fn typed_parts(kind: String, attributes: &[(String, String)]) -> Event {
     let attributes = attributes.iter().map(|(key, value)| crate::event::attribute(key, value)).collect();
     Event { r#type: kind, attributes }
 }
@@ -146,9 +146,7 @@ pub fn run(state: &mut State, bytes: &[u8], mode: Mode, minimum_gas_price: u128)
         outcome.data.clear();
         outcome.responses.clear();
         (outcome.code, outcome.codespace, outcome.log) = match failure {
-            Failure::Chain(error) if error.status.is_some() => {
-                (CODE_STATUS, UNDEFINED.to_owned(), error.rpc_text())
-            }
+            Failure::Chain(error) if error.status.is_some() => (CODE_STATUS, UNDEFINED.to_owned(), error.rpc_text()),
             Failure::Chain(error) => (error.code, error.codespace.to_owned(), error.text),
             Failure::Gas(error) => {
                 let error = codes::sdk::OUT_OF_GAS.wrap(error);
@@ -244,11 +242,8 @@ pub fn governance(messages: Vec<prost_types::Any>, memo: String) -> Vec<u8> {
     let body = TxBody { messages, memo, ..TxBody::default() };
     let fee = Fee { gas_limit: GOVERNANCE_GAS, ..Fee::default() };
     let auth_info = AuthInfo { fee: Some(fee), ..AuthInfo::default() };
-    let raw = TxRaw {
-        body_bytes: body.encode_to_vec(),
-        auth_info_bytes: auth_info.encode_to_vec(),
-        signatures: Vec::new(),
-    };
+    let raw =
+        TxRaw { body_bytes: body.encode_to_vec(), auth_info_bytes: auth_info.encode_to_vec(), signatures: Vec::new() };
     raw.encode_to_vec()
 }
 

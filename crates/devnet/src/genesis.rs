@@ -21,8 +21,8 @@ use pocket_protocol::{
 };
 
 use crate::{
-    state::{AuthParams, Choices, Map, Params, State, Validator},
     moment::Time,
+    state::{AuthParams, Choices, Map, Params, State, Validator},
 };
 
 /// Facts that do not make a network: which, and what is wrong with it.
@@ -64,6 +64,7 @@ pub fn state(facts: &Facts, seed: u64) -> Result<State, GenesisError> {
         gateways: Map::new_sync(),
         suppliers: Map::new_sync(),
         service_configs: Map::new_sync(),
+        configs_by_supplier: Map::new_sync(),
         suppliers_revision: 0,
         choices: Choices::default(),
         unbonding_suppliers: Map::new_sync(),
@@ -139,11 +140,7 @@ fn open_accounts(state: &mut State, facts: &Facts) -> Result<(), GenesisError> {
         .map_err(|error| wrong("validator", error.to_string()))
 }
 
-fn add_services(
-    state: &mut State,
-    facts: &Facts,
-    names: &Names,
-) -> Result<BTreeMap<String, RpcType>, GenesisError> {
+fn add_services(state: &mut State, facts: &Facts, names: &Names) -> Result<BTreeMap<String, RpcType>, GenesisError> {
     let mut rpc_types = BTreeMap::new();
     for one in &facts.services {
         let what = format!("service {}", one.id);

@@ -278,10 +278,10 @@ pub fn merkle_root<T: AsRef<[u8]>>(leaves: &[T]) -> Hash {
 pub(crate) mod wire {
     pub(crate) fn varint(out: &mut Vec<u8>, mut value: u64) {
         while value >= 0x80 {
-            out.push((value & 0x7f) as u8 | 0x80);
+            out.push(value.to_le_bytes()[0] | 0x80);
             value >>= 7;
         }
-        out.push(value as u8);
+        out.push(value.to_le_bytes()[0]);
     }
 
     pub(crate) fn uint(out: &mut Vec<u8>, field: u32, value: u64) {
@@ -291,9 +291,9 @@ pub(crate) mod wire {
         }
     }
 
-    #[expect(clippy::cast_sign_loss, reason = "protobuf writes a negative int64 as its two's complement")]
+    /// A negative number is written as its two's complement.
     pub(crate) fn int(out: &mut Vec<u8>, field: u32, value: i64) {
-        uint(out, field, value as u64);
+        uint(out, field, value.cast_unsigned());
     }
 
     pub(crate) fn bytes(out: &mut Vec<u8>, field: u32, value: &[u8]) {

@@ -60,7 +60,9 @@ pub enum JournalError {
         folder: PathBuf,
     },
     /// A file is damaged elsewhere than at its end.
-    #[error("{file} is damaged at byte {offset}: {problem}; restore the data folder from a copy, or remove it to start anew")]
+    #[error(
+        "{file} is damaged at byte {offset}: {problem}; restore the data folder from a copy, or remove it to start anew"
+    )]
     Damaged {
         /// The file.
         file: PathBuf,
@@ -70,7 +72,9 @@ pub enum JournalError {
         problem: String,
     },
     /// A block gave another hash when executed again.
-    #[error("block {height} of the data folder does not replay: hash {found} instead of {expected}; it was written by another version")]
+    #[error(
+        "block {height} of the data folder does not replay: hash {found} instead of {expected}; it was written by another version"
+    )]
     Diverged {
         /// The block.
         height: i64,

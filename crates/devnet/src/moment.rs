@@ -69,7 +69,8 @@ impl Time {
     }
 
     fn civil(self) -> (String, String) {
-        let moment = time::OffsetDateTime::from_unix_timestamp(self.seconds).unwrap_or(time::OffsetDateTime::UNIX_EPOCH);
+        let moment =
+            time::OffsetDateTime::from_unix_timestamp(self.seconds).unwrap_or(time::OffsetDateTime::UNIX_EPOCH);
         let date = format!("{:04}-{:02}-{:02}", moment.year(), u8::from(moment.month()), moment.day());
         let clock = format!("{:02}:{:02}:{:02}", moment.hour(), moment.minute(), moment.second());
         (date, clock)

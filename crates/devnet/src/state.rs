@@ -28,9 +28,9 @@ mod facts;
 mod sessions;
 
 pub use accounts::{Account, Module};
+pub(crate) use bank::coins_text;
 pub use bank::{BankError, MODULES};
 pub use sessions::{Choices, InSession};
-pub(crate) use bank::coins_text;
 
 /// An ordered map whose clones share what they have in common.
 pub type Map<K, V> = rpds::RedBlackTreeMapSync<K, V>;
@@ -103,6 +103,9 @@ pub struct ServiceDifficulty {
 /// Key of a claim or proof: session id, then supplier, as the chain's store orders them.
 pub type SessionSupplier = (Arc<str>, Arc<str>);
 
+/// Key of a service configuration: service, activation height, operator, as the chain's store orders them.
+pub type ConfigKey = (Arc<str>, i64, Arc<str>);
+
 /// Everything the chain knows at one height. See the module documentation.
 #[derive(Debug, Clone)]
 pub struct State {
@@ -145,7 +148,9 @@ pub struct State {
     /// Suppliers by operator; `service_config_history` is empty here and kept in `service_configs`.
     pub suppliers: Map<Address, Arc<Supplier>>,
     /// Service configurations by service, activation height and operator: the order in which sessions meet them.
-    pub service_configs: Map<(Arc<str>, i64, Arc<str>), Arc<ServiceConfigUpdate>>,
+    pub service_configs: Map<ConfigKey, Arc<ServiceConfigUpdate>>,
+    /// The same by operator, service and activation height.
+    pub configs_by_supplier: Map<(Arc<str>, Arc<str>, i64), ()>,
     /// Changes whenever an entry of `service_configs` or a supplier does: what caches of sessions depend on.
     pub suppliers_revision: u64,
     /// Which suppliers sessions chose; not part of the state, only quick to ask.
@@ -202,14 +207,8 @@ impl State {
     /// Returns a supplier with its whole service configuration history, as queries give it out.
     pub fn supplier_hydrated(&self, operator: &str) -> Option<Supplier> {
         let mut supplier = Supplier::clone(self.suppliers.get(operator)?);
-        let mut history: Vec<ServiceConfigUpdate> = Vec::new();
-        for service in self.service_ids_configured() {
-            for ((_, _, address), update) in self.service_configs_of(&service) {
-                if **address == *operator {
-                    history.push(ServiceConfigUpdate::clone(update));
-                }
-            }
-        }
+        let history = self.configs_of_supplier(operator).into_iter();
+        let history = history.map(|(_, update)| ServiceConfigUpdate::clone(&update)).collect();
         supplier.service_config_history = history;
         Some(supplier)
     }
@@ -218,7 +217,7 @@ impl State {
     pub fn service_configs_of(
         &self,
         service_id: &str,
-    ) -> impl Iterator<Item = (&(Arc<str>, i64, Arc<str>), &Arc<ServiceConfigUpdate>)> {
+    ) -> impl Iterator<Item = (&ConfigKey, &Arc<ServiceConfigUpdate>)> {
         let service: Arc<str> = Arc::from(service_id);
         let from = (Arc::clone(&service), i64::MIN, Arc::from(""));
         self.service_configs.range(from..).take_while(move |((id, _, _), _)| *id == service)
@@ -231,11 +230,34 @@ impl State {
         self.suppliers_revision += 1;
     }
 
+    /// Returns the configurations of a supplier by service and activation height, with their keys.
+    pub fn configs_of_supplier(&self, operator: &str) -> Vec<(ConfigKey, Arc<ServiceConfigUpdate>)> {
+        let operator: Arc<str> = Arc::from(operator);
+        let from = (Arc::clone(&operator), Arc::from(""), i64::MIN);
+        let of_supplier = self.configs_by_supplier.range(from..).take_while(|((one, _, _), ())| *one == operator);
+        of_supplier
+            .filter_map(|((operator, service, activation), ())| {
+                let key = (Arc::clone(service), *activation, Arc::clone(operator));
+                let update = Arc::clone(self.service_configs.get(&key)?);
+                Some((key, update))
+            })
+            .collect()
+    }
+
     /// Stores a configuration of a supplier's service.
     pub fn put_service_config(&mut self, operator: &str, update: ServiceConfigUpdate) {
-        let service_id = update.service.as_ref().map_or("", |service| service.service_id.as_str());
-        let key = (Arc::from(service_id), update.activation_height, Arc::from(operator));
-        self.service_configs.insert_mut(key, Arc::new(update));
+        let service_id: Arc<str> = Arc::from(update.service.as_ref().map_or("", |service| service.service_id.as_str()));
+        let (operator, activation): (Arc<str>, i64) = (Arc::from(operator), update.activation_height);
+        self.configs_by_supplier.insert_mut((Arc::clone(&operator), Arc::clone(&service_id), activation), ());
+        self.service_configs.insert_mut((service_id, activation, operator), Arc::new(update));
+        self.suppliers_revision += 1;
+    }
+
+    /// Removes a configuration of a supplier's service.
+    pub fn remove_service_config(&mut self, key: &ConfigKey) {
+        let (service_id, activation, operator) = key;
+        self.configs_by_supplier.remove_mut(&(Arc::clone(operator), Arc::clone(service_id), *activation));
+        self.service_configs.remove_mut(key);
         self.suppliers_revision += 1;
     }
 

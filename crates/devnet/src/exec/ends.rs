@@ -52,8 +52,7 @@ static VERIFIER: LazyLock<Verifier> = LazyLock::new(|| Verifier::new(RING_KEYS_R
 /// that begin to count.
 pub fn begin_block(state: &mut State) -> Vec<Event> {
     let now = state.time.as_nanos();
-    loop {
-        let Some((nonce, ())) = state.nonces.first().filter(|((timeout, _), ())| *timeout < now) else { break };
+    while let Some((nonce, ())) = state.nonces.first().filter(|((timeout, _), ())| *timeout < now) {
         let nonce = nonce.clone();
         state.nonces.remove_mut(&nonce);
     }
@@ -120,7 +119,8 @@ fn settle(state: &mut State, events: &mut Vec<Event>) -> BTreeMap<String, u64> {
     if keys.is_empty() {
         return BTreeMap::new();
     }
-    let claims: Vec<Claim> = keys.iter().filter_map(|key| state.claims.get(key)).map(|claim| Claim::clone(claim)).collect();
+    let claims: Vec<Claim> =
+        keys.iter().filter_map(|key| state.claims.get(key)).map(|claim| Claim::clone(claim)).collect();
     let outcome = match settlement_of(state, &claims, &ends) {
         Ok(outcome) => outcome,
         Err(error) => {
@@ -132,11 +132,7 @@ fn settle(state: &mut State, events: &mut Vec<Event>) -> BTreeMap<String, u64> {
     apply(state, outcome, events)
 }
 
-fn settlement_of(
-    state: &State,
-    claims: &[Claim],
-    ends: &[i64],
-) -> Result<SettlementOutcome, settlement::InputError> {
+fn settlement_of(state: &State, claims: &[Claim], ends: &[i64]) -> Result<SettlementOutcome, settlement::InputError> {
     let mut applications = BTreeMap::new();
     let mut suppliers = BTreeMap::new();
     let mut services = BTreeMap::new();
@@ -156,7 +152,11 @@ fn settlement_of(
             let facts = ServiceFacts {
                 owner_address: service.owner_address.clone(),
                 compute_units_per_relay: service.compute_units_per_relay,
-                compute_units_history: state.compute_units.get(id).map(|history| Vec::clone(history)).unwrap_or_default(),
+                compute_units_history: state
+                    .compute_units
+                    .get(id)
+                    .map(|history| Vec::clone(history))
+                    .unwrap_or_default(),
                 difficulty_history: state.difficulties.get(id).map(|one| one.history.clone()).unwrap_or_default(),
             };
             services.insert(header.service_id.clone(), facts);
@@ -204,7 +204,7 @@ fn apply(state: &mut State, outcome: SettlementOutcome, events: &mut Vec<Event>)
             move_tokens(state, &operation, events);
         }
         let (kind, attributes) = event.typed();
-        events.push(typed_parts(kind, attributes));
+        events.push(typed_parts(kind, &attributes));
     }
     for operation in bank {
         move_tokens(state, &operation, events);
@@ -311,8 +311,8 @@ fn end_gateways(state: &mut State, events: &mut Vec<Event>) {
             continue;
         }
         let Ok(address) = gateway.address.parse::<Address>() else { continue };
-        let stake = stake_of(gateway.stake.as_ref());
-        if state.transfer(&Address::module("gateway"), &address, stake.0, events).is_err() {
+        let deposit = stake_of(gateway.stake.as_ref());
+        if state.transfer(&Address::module("gateway"), &address, deposit.0, events).is_err() {
             continue;
         }
         state.gateways.remove_mut(&address);
@@ -338,8 +338,9 @@ fn end_applications(state: &mut State, events: &mut Vec<Event>) {
     let all: Vec<Arc<Application>> = state.applications.values().cloned().collect();
     for application in all {
         let Ok(address) = application.address.parse::<Address>() else { continue };
-        let stale = application.pending_undelegations.keys().any(|end| i64::try_from(*end).is_ok_and(|end| end < keep_from));
-        if stale {
+        let outdated =
+            application.pending_undelegations.keys().any(|end| i64::try_from(*end).is_ok_and(|end| end < keep_from));
+        if outdated {
             let mut changed = Application::clone(&application);
             changed.pending_undelegations.retain(|end, _| i64::try_from(*end).map_or(true, |end| end >= keep_from));
             state.applications.insert_mut(address.clone(), Arc::new(changed));
@@ -361,19 +362,18 @@ fn end_application(
     (session_end_height, unbonding_end_height): (i64, i64),
     events: &mut Vec<Event>,
 ) {
-    let stake = stake_of(application.stake.as_ref());
-    if let Err(error) = state.transfer(&Address::module("application"), address, stake.0, events) {
+    let deposit = stake_of(application.stake.as_ref());
+    if let Err(error) = state.transfer(&Address::module("application"), address, deposit.0, events) {
         events.push(typed(&EventApplicationStakeStuckInModulePool {
             application_address: address.to_string(),
-            stuck_coin: stake.to_string(),
+            stuck_coin: deposit.to_string(),
             reason: error.to_string(),
             session_end_height,
         }));
     }
     state.applications.remove_mut(address);
-    let below = stake < state.params.application.min_stake;
-    let reason =
-        if below { ApplicationUnbondingReason::BelowMinStake } else { ApplicationUnbondingReason::Elective };
+    let below = deposit < state.params.application.min_stake;
+    let reason = if below { ApplicationUnbondingReason::BelowMinStake } else { ApplicationUnbondingReason::Elective };
     events.push(typed(&EventApplicationUnbondingEnd {
         application: Some(application.clone()),
         reason: reason.into(),
@@ -436,13 +436,13 @@ fn end_supplier(
     (session_end_height, unbonding_end_height): (i64, i64),
     events: &mut Vec<Event>,
 ) {
-    let stake = stake_of(supplier.stake.as_ref());
+    let deposit = stake_of(supplier.stake.as_ref());
     let owner = supplier.owner_address.parse().unwrap_or_else(|_| operator.clone());
-    if let Err(error) = state.transfer(&Address::module("supplier"), &owner, stake.0, events) {
+    if let Err(error) = state.transfer(&Address::module("supplier"), &owner, deposit.0, events) {
         events.push(typed(&EventSupplierStakeStuckInModulePool {
             operator_address: operator.to_string(),
             owner_address: owner.to_string(),
-            stuck_coin: stake.to_string(),
+            stuck_coin: deposit.to_string(),
             reason: error.to_string(),
             session_end_height,
         }));
@@ -450,7 +450,7 @@ fn end_supplier(
     state.suppliers.remove_mut(operator);
     state.unbonding_suppliers.remove_mut(operator);
     state.suppliers_revision += 1;
-    let below = stake < state.params.supplier.min_stake;
+    let below = deposit < state.params.supplier.min_stake;
     let reason = if below { SupplierUnbondingReason::BelowMinStake } else { SupplierUnbondingReason::Voluntary };
     events.push(typed(&EventSupplierUnbondingEnd {
         supplier: Some(supplier.clone()),
@@ -475,8 +475,7 @@ fn prune_configurations(state: &mut State) {
         .map(|(key, _)| key.clone())
         .collect();
     for key in gone {
-        state.service_configs.remove_mut(&key);
-        state.suppliers_revision += 1;
+        state.remove_service_config(&key);
     }
 }
 

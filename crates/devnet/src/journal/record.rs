@@ -93,7 +93,11 @@ impl BlockRecord {
             results: block.results.clone(),
             end_events: block.end_events.clone(),
             begin_events: if with_begin_events { block.begin_events.to_vec() } else { Vec::new() },
-            last_commit_signature: block.last_commit.as_ref().map(|commit| commit.signature.clone()).unwrap_or_default(),
+            last_commit_signature: block
+                .last_commit
+                .as_ref()
+                .map(|commit| commit.signature.clone())
+                .unwrap_or_default(),
         }
     }
 
@@ -439,7 +443,7 @@ fn read_session(entries: &[session::ParamsUpdate]) -> Result<SessionState, Strin
     Ok(SessionState { live: (&live).into(), history })
 }
 
-fn read_difficulty(record: DifficultyEntryRecord) -> Result<DifficultyEntry, String> {
+fn read_difficulty(record: &DifficultyEntryRecord) -> Result<DifficultyEntry, String> {
     let difficulty = Difficulty {
         block_height: record.block_height,
         num_relays_ema: record.num_relays_ema,
@@ -472,6 +476,7 @@ pub(super) fn decode_state(bytes: &[u8], genesis: &State) -> Result<State, Strin
         gateways: Map::new_sync(),
         suppliers: Map::new_sync(),
         service_configs: Map::new_sync(),
+        configs_by_supplier: Map::new_sync(),
         suppliers_revision: 0,
         choices: Choices::default(),
         unbonding_suppliers: Map::new_sync(),
@@ -512,7 +517,7 @@ pub(super) fn decode_state(bytes: &[u8], genesis: &State) -> Result<State, Strin
         state.compute_units.insert_mut(id, Arc::new(history));
     }
     for one in record.difficulties {
-        let mut entries = one.entries.into_iter().map(read_difficulty);
+        let mut entries = one.entries.iter().map(read_difficulty);
         let live = entries.next().ok_or_else(|| missing("a difficulty"))??.difficulty;
         let service = ServiceDifficulty { live, history: entries.collect::<Result<_, _>>()? };
         state.difficulties.insert_mut(Arc::from(one.service_id.as_str()), Arc::new(service));

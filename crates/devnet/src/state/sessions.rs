@@ -77,7 +77,10 @@ pub struct InSession<'a> {
 impl State {
     /// Returns the session that a query asks for, as [`session::get_session`] does.
     pub fn get_session(&self, request: &QueryGetSessionRequest) -> Result<Session, ChainError> {
-        session::get_session(&self.in_session(&request.application_address, &request.service_id, request.block_height), request)
+        session::get_session(
+            &self.in_session(&request.application_address, &request.service_id, request.block_height),
+            request,
+        )
     }
 
     /// Returns this state as the rules may see it while they ask for no other session than that of `height`, where 0
@@ -95,8 +98,7 @@ impl State {
 
     fn chosen(&self, application: &str, service_id: &str, height: i64) -> Arc<Vec<ServiceConfigUpdate>> {
         let start = self.shared_at(height).session_at(height).start;
-        let preimage =
-            session::preimage(&ChainFacts::block_hash(self, start), service_id, application, start);
+        let preimage = session::preimage(&ChainFacts::block_hash(self, start), service_id, application, start);
         let suppliers_per_session = self.session.at(height).num_suppliers_per_session;
         let key = Key { preimage, suppliers_per_session, revision: self.suppliers_revision };
         if let Some(chosen) = self.choices.get(&key) {

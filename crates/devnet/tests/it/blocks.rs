@@ -185,7 +185,11 @@ fn resident_bytes() -> usize {
 
 fn stays_flat(blocks: i64) {
     let net = Net::new();
-    let advance = |chain: &Chain, to| while chain.height() < to { chain.produce_block().unwrap(); };
+    let advance = |chain: &Chain, to| {
+        while chain.height() < to {
+            chain.produce_block().unwrap();
+        }
+    };
     // Block hashes are kept for 10,000 heights; only beyond those can nothing grow.
     advance(&net.chain, blocks / 2);
     let before = resident_bytes();

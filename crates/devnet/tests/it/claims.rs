@@ -29,7 +29,10 @@ fn proved_work_is_paid_by_the_application_and_shared() {
     assert_eq!(result.code, 0, "{}", result.log);
     let block = net.chain.block(Some(20)).unwrap();
     assert_eq!(own_events(&block), ["pocket.proof.EventProofValidityChecked"]);
-    assert_eq!(attribute(find(block.events(), "pocket.proof.EventProofValidityChecked"), "claim_proof_status_int"), "1");
+    assert_eq!(
+        attribute(find(block.events(), "pocket.proof.EventProofValidityChecked"), "claim_proof_status_int"),
+        "1"
+    );
     net.make_until(28);
     let block = net.chain.block(Some(28)).unwrap();
     assert_eq!(own_events(&block)[0], "pocket.tokenomics.EventClaimSettled");
@@ -99,10 +102,7 @@ fn a_claim_without_proof_expires_and_its_supplier_is_slashed() {
     net.deliver("supplier3", claim);
     net.make_until(28);
     let block = net.chain.block(Some(28)).unwrap();
-    assert_eq!(
-        own_events(&block),
-        ["pocket.tokenomics.EventClaimExpired", "pocket.tokenomics.EventSupplierSlashed"]
-    );
+    assert_eq!(own_events(&block), ["pocket.tokenomics.EventClaimExpired", "pocket.tokenomics.EventSupplierSlashed"]);
     let expired = find(block.events(), "pocket.tokenomics.EventClaimExpired");
     assert_eq!(attribute(expired, "expiration_reason"), "\"PROOF_MISSING\"");
     assert_eq!(net.chain.state().supply, supply - 250_000);

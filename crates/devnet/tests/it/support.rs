@@ -160,7 +160,8 @@ impl Net {
             };
             let hash = relay::request_signable_hash(&request);
             let ring = [self.key("app1").public_key(), self.key("gateway1").public_key()];
-            let signature = ring::sign(&hash, &ring, self.key("gateway1"), &mut pocket_runtime::random::Random).unwrap();
+            let signature =
+                ring::sign(&hash, &ring, self.key("gateway1"), &mut pocket_runtime::random::Random).unwrap();
             request.meta.as_mut().unwrap().signature = signature.encode().into();
             let mut response = RelayResponse {
                 meta: Some(RelayResponseMetadata {

@@ -32,9 +32,8 @@ fn a_timeout_can_be_used_once_per_signer_and_is_forgotten_when_it_is_over() {
     net.make_until(1);
     let now = net.chain.state().time;
     let timeout = Timestamp { seconds: now.seconds + 5, nanos: 7 };
-    let send = |from, coins| {
-        net.sign_with(from, &[net.send(from, "app2", coins)], Order::Unordered { timeout }, GAS, 0)
-    };
+    let send =
+        |from, coins| net.sign_with(from, &[net.send(from, "app2", coins)], Order::Unordered { timeout }, GAS, 0);
     assert_eq!(net.chain.submit(&send("app1", 1)).unwrap().code, 0);
     assert_eq!(net.chain.submit(&send("app3", 1)).unwrap().code, 0, "another signer");
     let refused = net.chain.submit(&send("app1", 2)).unwrap();
@@ -52,7 +51,10 @@ fn a_timeout_can_be_used_once_per_signer_and_is_forgotten_when_it_is_over() {
 fn the_same_bytes_are_not_seen_twice_unless_they_failed() {
     let mut net = Net::new();
     net.make_until(1);
-    let tx = { let message = net.send("app1", "app2", 1); net.sign("app1", &[message], 0) };
+    let tx = {
+        let message = net.send("app1", "app2", 1);
+        net.sign("app1", &[message], 0)
+    };
     assert_eq!(net.chain.submit(&tx).unwrap().code, 0);
     assert_eq!(net.chain.submit(&tx).unwrap_err(), SubmitError::InCache);
     net.chain.produce_block().unwrap();

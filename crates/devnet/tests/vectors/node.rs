@@ -133,7 +133,11 @@ fn replay(file: &Value, chain: &Chain, mut at_height: impl FnMut(i64, &Chain)) -
                 let log = text(check, "raw_log");
                 // The recorded chain had moved on between blocks; only its height may differ.
                 if log.starts_with("block height: ") {
-                    assert!(result.log.starts_with("block height: ") && result.log.ends_with(&log[17..]), "{name}: {}", result.log);
+                    assert!(
+                        result.log.starts_with("block height: ") && result.log.ends_with(&log[17..]),
+                        "{name}: {}",
+                        result.log
+                    );
                 } else {
                     assert_eq!(without_path(&result.log), without_path(log), "{name}");
                 }

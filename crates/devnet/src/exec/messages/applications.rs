@@ -29,10 +29,8 @@ pub(super) const INVALID_ADDRESS: Registered = Registered::new("application", 11
 const INVALID_SERVICES: Registered = Registered::new("application", 1106, "invalid service configs");
 const GATEWAY_NOT_FOUND: Registered = Registered::new("application", 1107, "gateway not found");
 const INVALID_GATEWAY: Registered = Registered::new("application", 1108, "invalid gateway address");
-const ALREADY_DELEGATED: Registered =
-    Registered::new("application", 1109, "application already delegated to gateway");
-const MAX_DELEGATED: Registered =
-    Registered::new("application", 1110, "maximum number of delegated gateways reached");
+const ALREADY_DELEGATED: Registered = Registered::new("application", 1109, "application already delegated to gateway");
+const MAX_DELEGATED: Registered = Registered::new("application", 1110, "maximum number of delegated gateways reached");
 const NOT_DELEGATED: Registered = Registered::new("application", 1111, "application not delegated to gateway");
 const IS_UNBONDING: Registered = Registered::new("application", 1112, "application is in unbonding period");
 const INVALID_SPEND_LIMIT: Registered = Registered::new("application", 1118, "invalid per-session spend limit");

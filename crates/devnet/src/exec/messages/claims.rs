@@ -80,10 +80,9 @@ pub(super) fn submit_proof(context: &mut Context<'_>, message: &MsgSubmitProof) 
     if !accepted.fee.is_zero() {
         context.gas.consume(gas::TRANSFER, gas::AT_WRITE)?;
         let operator = parsed(&message.supplier_operator_address)?;
-        context
-            .state
-            .transfer(&operator, &Address::module("proof"), accepted.fee.0, context.events)
-            .map_err(|error| codes::proof::FAILED_TO_DEDUCT_FEE.wrap(error).with_status(GrpcStatus::FailedPrecondition))?;
+        context.state.transfer(&operator, &Address::module("proof"), accepted.fee.0, context.events).map_err(
+            |error| codes::proof::FAILED_TO_DEDUCT_FEE.wrap(error).with_status(GrpcStatus::FailedPrecondition),
+        )?;
     }
     let bytes = message.proof.len() as u64;
     context.gas.consume(bytes.saturating_mul(gas::WRITE_PER_BYTE), gas::AT_WRITE)?;

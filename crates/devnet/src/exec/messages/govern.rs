@@ -105,9 +105,7 @@ fn read(context: &Context<'_>, message: &Message) -> Result<Update, ChainError> 
             Update::Proof((&message.params.clone().unwrap_or_default()).try_into().map_err(unreadable)?)
         }
         Message::ProofParam(message) => Update::Proof(proof_param(now.proof, message)?),
-        Message::TokenomicsParams(message) => {
-            Update::Tokenomics((&message.params.clone().unwrap_or_default()).into())
-        }
+        Message::TokenomicsParams(message) => Update::Tokenomics((&message.params.clone().unwrap_or_default()).into()),
         Message::TokenomicsParam(message) => Update::Tokenomics(tokenomics_param(now.tokenomics.clone(), message)?),
         Message::ServiceParams(message) => {
             Update::Service((&message.params.clone().unwrap_or_default()).try_into().map_err(unreadable)?)
@@ -181,7 +179,9 @@ fn tokenomics_param(
         ("dao_reward_address", Some(AsType::AsString(value))) => now.dao_reward_address.clone_from(value),
         ("global_inflation_per_claim", Some(AsType::AsFloat(value))) => now.global_inflation_per_claim = *value,
         ("mint_ratio", Some(AsType::AsFloat(value))) => now.mint_ratio = *value,
-        ("overservicing_bonus_multiplier", Some(AsType::AsUint64(value))) => now.overservicing_bonus_multiplier = *value,
+        ("overservicing_bonus_multiplier", Some(AsType::AsUint64(value))) => {
+            now.overservicing_bonus_multiplier = *value
+        }
         (name, _) => return Err(unsupported("tokenomics", name)),
     }
     Ok(now)
@@ -258,4 +258,3 @@ fn apply(context: &mut Context<'_>, update: Update) -> Result<(), Failure> {
     }
     Ok(())
 }
-

@@ -1,7 +1,5 @@
 //! Staking suppliers (protocol §1.7, §4.9).
 
-use std::sync::Arc;
-
 use pocket_crypto::address::Address;
 use pocket_proto::pocket::{
     shared::{ServiceConfigUpdate, Supplier, SupplierServiceConfig},
@@ -111,7 +109,9 @@ pub(super) fn stake(context: &mut Context<'_>, message: &MsgStakeSupplier) -> Re
     }
     let held = existing.as_ref().map_or(Upokt::ZERO, |supplier| stake_of(supplier.stake.as_ref()));
     let wanted = match &message.stake {
-        Some(stake) => Upokt::from_parts(&stake.denom, &stake.amount).map_err(|error| invalid(INVALID_STAKE.wrap(error)))?,
+        Some(stake) => {
+            Upokt::from_parts(&stake.denom, &stake.amount).map_err(|error| invalid(INVALID_STAKE.wrap(error)))?
+        }
         None => held,
     };
     let supplier_params = context.state.params.supplier;
@@ -188,18 +188,15 @@ fn configure(state: &mut State, operator: &Address, services: &[SupplierServiceC
 
 /// Ends all running configurations of a supplier; those that would never have begun are dropped.
 fn end_configurations(state: &mut State, operator: &Address, next_start: i64) {
-    let all = state.service_configs.iter().filter(|((_, _, address), _)| **address == *operator.as_str());
-    let all: Vec<_> = all.map(|(key, update)| (key.clone(), Arc::clone(update))).collect();
-    for (key, update) in all {
+    for (key, update) in state.configs_of_supplier(operator.as_str()) {
         if update.activation_height >= next_start {
-            state.service_configs.remove_mut(&key);
+            state.remove_service_config(&key);
         } else if update.deactivation_height == 0 || update.deactivation_height > next_start {
             let mut update = ServiceConfigUpdate::clone(&update);
             update.deactivation_height = next_start;
-            state.service_configs.insert_mut(key, Arc::new(update));
+            state.put_service_config(operator.as_str(), update);
         }
     }
-    state.suppliers_revision += 1;
 }
 
 pub(super) fn unstake(context: &mut Context<'_>, message: &MsgUnstakeSupplier) -> Result<(), Failure> {
