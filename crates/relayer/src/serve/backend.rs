@@ -56,7 +56,7 @@ pub(crate) struct Backend {
 pub(crate) struct Endpoint {
     pub(crate) index: usize,
     pub(crate) name: String,
-    /// Where its requests go; none if it does not speak plain HTTP.
+    /// Where its requests go; none if it does not speak HTTP.
     pub(crate) base: Option<Base>,
     pub(crate) breaker: Breaker,
 }

@@ -1,0 +1,93 @@
+//! Whatever is answered is in the log, once, and the ledger says so.
+
+use std::time::Duration;
+
+use pocket_protocol::relay;
+use pocket_runtime::http::{Method, Request};
+use pocket_runtime::net;
+use tokio::io::AsyncWriteExt;
+
+use crate::support::{Options, PATIENCE, Shape, call, until, world};
+
+#[tokio::test]
+async fn every_answered_relay_is_logged_under_concurrency() {
+    let world = world(Options::default()).await;
+    let bodies: Vec<Vec<u8>> = {
+        let session = world.session().await;
+        (0..64).map(|_| relay::request_bytes(&world.shape_in(&session).signed())).collect()
+    };
+    let sends = bodies.into_iter().map(|body| world.post(body, &[]));
+    for reply in futures_util::future::join_all(sends).await {
+        reply.verified("supplier1");
+    }
+    let ledger = world.store.ledger(None).await.expect("a ledger");
+    assert_eq!((ledger.served, ledger.logged), (64, 64));
+    assert!(ledger.balances());
+}
+
+#[tokio::test]
+async fn the_same_bytes_twice_are_two_relays_of_the_log() {
+    let world = world(Options::default()).await;
+    let request = world.shape().await.signed();
+    for _ in 0..2 {
+        world.send(&request).await.verified("supplier1");
+    }
+    assert_eq!(world.store.ledger(None).await.expect("a ledger").logged, 2);
+}
+
+#[tokio::test]
+async fn relays_that_difficulty_passes_over_are_served_and_counted() {
+    let world = world(Options::default()).await;
+    // A target of zero would let nothing through; this one lets through one relay in 2^64.
+    world.devnet.running.chain.amend(|state| {
+        let service = std::sync::Arc::<str>::from("develop-http");
+        let mut difficulty = (**state.difficulties.get(&service).expect("the service has one")).clone();
+        difficulty.live.target = [0; 32];
+        difficulty.live.target[8..].fill(0xff);
+        difficulty.history.clear();
+        state.difficulties.insert_mut(service, std::sync::Arc::new(difficulty));
+    });
+    world.advance(8).await;
+    for _ in 0..3 {
+        world.relay("/").await.verified("supplier1");
+    }
+    until("the ledger has them", || async {
+        let ledger = world.store.ledger(None).await.expect("a ledger");
+        assert!(ledger.balances());
+        (ledger.served, ledger.skipped, ledger.logged) == (3, 3, 0)
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_client_that_leaves_before_its_answer_is_not_billed() {
+    let world = world(Options::default()).await;
+    world.store.service_factor_put(None, 0.000_01, Duration::from_secs(600)).await.expect("written");
+    let body = relay::request_bytes(&Shape { payload: call("/x/hang"), ..world.shape().await }.signed());
+    let mut stream = net::connect(&world.relayer.addr.to_string()).await.expect("connects");
+    let head = format!("POST / HTTP/1.1\r\nHost: x\r\nContent-Length: {}\r\n\r\n", body.len());
+    stream.write_all(head.as_bytes()).await.expect("sent");
+    stream.write_all(&body).await.expect("sent");
+    until("the backend has the relay", || async { !world.seen().is_empty() }).await;
+    assert_eq!(world.relay("/").await.status, 429, "its charge takes the whole allowance");
+    drop(stream);
+    until("its charge is given back", || async { world.relay("/").await.status == 200 }).await;
+    assert_eq!(world.store.ledger(None).await.expect("a ledger").served, 1);
+}
+
+#[tokio::test]
+async fn shutdown_answers_what_is_in_flight_and_takes_nothing_new() {
+    let world = world(Options::default()).await;
+    let slow = Shape { payload: call("/x/sleep/300"), ..world.shape().await }.signed();
+    let (reply, ()) = tokio::join!(world.send(&slow), async {
+        until("the backend has the relay", || async { !world.seen().is_empty() }).await;
+        world.leave();
+    });
+    reply.verified("supplier1");
+    assert_eq!(world.store.ledger(None).await.expect("a ledger").logged, 1);
+    let fresh = crate::support::client();
+    let mut request = Request::new(bytes::Bytes::new());
+    *request.method_mut() = Method::POST;
+    *request.uri_mut() = format!("http://{}/", world.relayer.addr).parse().expect("a URI");
+    assert!(tokio::time::timeout(PATIENCE, fresh.send(request)).await.expect("in time").is_err());
+}
