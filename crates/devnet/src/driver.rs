@@ -40,7 +40,8 @@ async fn make_blocks(chain: &Chain, heartbeat: Option<&Heartbeat>, shutdown: &Sh
                 let length = Duration::from_millis(chain_clock.interval_ms.max(1));
                 if interval != Some(length) {
                     interval = Some(length);
-                    due = now + length;
+                    // Nobody waits for the first block: until then there is no session to serve in.
+                    due = if chain.height() == 0 { now } else { now + length };
                 }
                 // Late by more than a block: go on from here instead of hurrying after the past.
                 if due + length < now {

@@ -95,6 +95,11 @@ impl Faults {
         Ok(id)
     }
 
+    /// Returns whether none is set.
+    pub fn is_empty(&self) -> bool {
+        self.active.is_empty()
+    }
+
     /// Lists the faults.
     pub fn list(&self) -> Vec<Fault> {
         self.active.values().map(|active| active.fault.clone()).collect()

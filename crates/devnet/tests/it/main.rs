@@ -9,5 +9,6 @@ mod claims;
 mod faults;
 mod journal;
 mod params;
+mod process;
 mod staking;
 mod transactions;
