@@ -1,0 +1,327 @@
+//! Claims: built, found on the chain, given up, settled.
+
+use num_bigint::BigUint;
+use pocket_chain::Prepared;
+use pocket_proto::pocket::proof::{Claim, ClaimProofStatus, MsgCreateClaim};
+use pocket_protocol::height::Height;
+use pocket_protocol::mining::profit::{self, Fees};
+use pocket_protocol::sampling;
+use pocket_store::{Outcome, SessionRecord, SessionState, Settlement};
+use prost::{Message, Name};
+use prost_types::Any;
+
+use crate::event::Event;
+use crate::ledger::Unclaimed;
+use crate::session::{self, Session};
+use crate::settlement::{ClaimKey, Fate};
+use crate::submit::Item;
+use crate::tenure::{Cell, StepError, Tenure};
+use crate::terms::{self, Terms};
+
+impl Tenure {
+    /// Builds a sealed session's claim. Its root is computed once and recorded.
+    pub(crate) async fn claim(&self, cell: &Cell, session: &mut Session) -> Result<Item, StepError> {
+        self.fix_root(session).await?;
+        let record = &session.record;
+        let message = MsgCreateClaim {
+            supplier_operator_address: record.supplier.clone(),
+            session_header: Some(terms::header(record)),
+            root_hash: root_of(record).unwrap_or_default().into(),
+        };
+        Ok(Item {
+            cell: cell.clone(),
+            message: any(&message),
+            sent: session.view().claim.count,
+            close: session.terms.windows.claim_close,
+        })
+    }
+
+    async fn fix_root(&self, session: &mut Session) -> Result<(), StepError> {
+        if session.record.root.is_some() {
+            return Ok(());
+        }
+        let root = session.root(&self.miner.store).await?;
+        let upokt = session.terms.upokt(root.sum());
+        self.write(session, |record| {
+            record.root = Some(hex::encode(root.as_bytes()));
+            record.relays = root.count();
+            record.compute_units = root.sum();
+            record.claimed_upokt = upokt;
+        })
+        .await
+    }
+
+    /// Leaves out the claims that would not earn their share of this transaction's fee and of a proof's.
+    pub(crate) async fn keep_profitable(&self, items: Vec<Item>, prepared: &Prepared, height: Height) -> Vec<Item> {
+        let params = match self.miner.chain.proof_params().await {
+            Ok(params) => params,
+            Err(error) => {
+                tracing::warn!(%error, "the proof parameters could not be read; claims are sent whatever they earn");
+                return items;
+            }
+        };
+        let share = prepared.fee.0.div_ceil(items.len().max(1) as u128);
+        let share = u64::try_from(share).unwrap_or(u64::MAX);
+        let fees = Fees {
+            claim_tx_upokt: share,
+            proof_tx_upokt: share,
+            proof_submission_upokt: u64::try_from(params.submission_fee.0).unwrap_or(u64::MAX),
+        };
+        let mut kept = Vec::new();
+        for item in items {
+            let mut session = item.cell.lock().await;
+            let upokt = session.record.claimed_upokt;
+            let certain = u128::from(upokt) >= params.requirement_threshold.0;
+            let probability = if certain { 1.0 } else { params.request_probability };
+            let worth_it = profit::decide(&BigUint::from(upokt), fees, probability).is_claim();
+            // A claim that was sent may land, so it is too late to leave it out.
+            if worth_it || item.sent > 0 {
+                drop(session);
+                kept.push(item);
+            } else if let Err(error) = self.give_up(&mut session, Unclaimed::Unprofitable, height).await {
+                tracing::warn!(%error, "an unprofitable claim could not be given up; it is looked at again");
+            }
+        }
+        kept
+    }
+
+    /// Compares what the chain holds with what we believe, and believes the chain.
+    pub(crate) async fn reconcile(
+        &self,
+        session: &mut Session,
+        claim: Option<&Claim>,
+        height: Height,
+    ) -> Result<(), StepError> {
+        let Some(claim) = claim else { return Ok(()) };
+        let state = session.record.state;
+        if matches!(state, SessionState::Sealed | SessionState::Unclaimed) {
+            let Some(ours) = root_of(&session.record) else { return Ok(()) };
+            if claim.root_hash[..] != ours[..] {
+                // While the window is open ours replaces it; it is sent anyway.
+                if state == SessionState::Sealed && height >= session.terms.windows.claim_close {
+                    self.give_up(session, Unclaimed::OtherRoot, height).await?;
+                }
+                return Ok(());
+            }
+            self.landed(session, height).await?;
+        }
+        if session.record.state != SessionState::Claimed {
+            return Ok(());
+        }
+        match ClaimProofStatus::try_from(claim.proof_validation_status) {
+            Ok(ClaimProofStatus::Validated) => {
+                self.write(session, |record| {
+                    record.state = SessionState::Proved;
+                    record.proof_required = Some(true);
+                    record.proof.get_or_insert_default().included_height = Some(height);
+                })
+                .await?;
+                let about = session.about();
+                tracing::info!(supplier = %about.supplier, session = %about.session, height, "proof is valid");
+                self.miner.teller.tell(Event::ProofValid { about, height });
+            }
+            Ok(ClaimProofStatus::Invalid) => self.proof_invalid(session, height).await?,
+            _ => {}
+        }
+        Ok(())
+    }
+
+    /// The chain holds the claim, even if we had given it up.
+    async fn landed(&self, session: &mut Session, height: Height) -> Result<(), StepError> {
+        self.write(session, |record| {
+            record.state = SessionState::Claimed;
+            record.unclaimed = None;
+            session::clear_final(record);
+            record.claim.get_or_insert_default().included_height = Some(height);
+        })
+        .await?;
+        let about = session.about();
+        let (relays, upokt) = (session.record.relays, session.record.claimed_upokt);
+        tracing::info!(supplier = %about.supplier, session = %about.session, height, relays, upokt, "claim is on the chain");
+        let labels = [about.supplier.as_str(), about.service.as_str()];
+        self.miner.metrics.ha_relays_claimed.with_label_values(&labels).inc_by(relays);
+        self.miner.metrics.ha_upokt_claimed.with_label_values(&labels).inc_by(upokt);
+        self.miner.teller.tell(Event::ClaimLanded { about, height, relays, upokt });
+        Ok(())
+    }
+
+    /// Says that no claim will be made: the leaves are accounted for by the reason.
+    pub(crate) async fn give_up(
+        &self,
+        session: &mut Session,
+        reason: Unclaimed,
+        height: Height,
+    ) -> Result<(), StepError> {
+        let leaves = session.leaves;
+        self.write(session, |record| {
+            record.state = SessionState::Unclaimed;
+            record.unclaimed = Some(reason.word().to_owned());
+            record.relays = leaves;
+            session::set_final(record, height);
+        })
+        .await?;
+        if leaves == 0 {
+            return Ok(());
+        }
+        let about = session.about();
+        tracing::error!(
+            supplier = %about.supplier, session = %about.session, service = %about.service, height, relays = leaves,
+            reason = reason.word(), last_error = session.record.claim.as_ref().and_then(|claim| claim.last_error.as_deref()),
+            "a session was not claimed"
+        );
+        self.miner.metrics.claims.with_label_values(&["unclaimed"]).inc();
+        self.miner.metrics.claimed_relays.with_label_values(&["unclaimed"]).inc_by(leaves);
+        self.miner.teller.tell(Event::Unclaimed { about, height, relays: leaves, reason: reason.word() });
+        Ok(())
+    }
+
+    /// Returns why a sealed session has no claim on the chain.
+    pub(crate) fn missed_because(&self, session: &Session) -> Unclaimed {
+        if session::is_refused(&session.record) { Unclaimed::Refused } else { Unclaimed::Window }
+    }
+
+    /// Reads how the chain settled a session; false if that block is not to be had yet.
+    pub(crate) async fn settle(&self, session: &mut Session, height: Height) -> Result<bool, StepError> {
+        let settled_at = session.terms.windows.proof_close;
+        let settlements = match self.miner.settled.at(&self.miner.chain, settled_at).await {
+            Ok(settlements) => settlements,
+            Err(error) if error.is_passing() => return Ok(false),
+            Err(error) => return Err(error.into()),
+        };
+        let record = &session.record;
+        let key = ClaimKey {
+            supplier: record.supplier.clone(),
+            application: record.application.clone(),
+            service: record.service.clone(),
+            end_height: record.end_height,
+        };
+        match settlements.fate(&key) {
+            Some(fate) => self.settled(session, fate, settled_at).await.map(|()| true),
+            // Sent, perhaps, and never on the chain.
+            None if record.state == SessionState::Sealed => {
+                let reason = self.missed_because(session);
+                self.give_up(session, reason, height).await.map(|()| true)
+            }
+            None => {
+                if height <= settled_at + 1 {
+                    tracing::error!(
+                        supplier = %self.supplier, session = %record.session, height = settled_at,
+                        "the block that should have settled a claim does not mention it; it stays in `waiting`"
+                    );
+                }
+                Ok(false)
+            }
+        }
+    }
+
+    async fn settled(&self, session: &mut Session, fate: Fate, settled_at: Height) -> Result<(), StepError> {
+        // Claimed, and nobody saw it before it was settled.
+        self.fix_root(session).await?;
+        let Fate { outcome, paid_upokt, slashed_upokt } = fate;
+        self.write(session, |record| {
+            let mut settlement = Settlement {
+                outcome,
+                height: settled_at,
+                relays: record.relays,
+                claimed_upokt: record.claimed_upokt,
+                paid_upokt,
+                extra: std::collections::BTreeMap::new(),
+            };
+            if slashed_upokt > 0 {
+                settlement.extra.insert("slashed_upokt".to_owned(), slashed_upokt.into());
+            }
+            record.settlement = Some(settlement);
+            record.state = SessionState::Settled;
+            session::set_final(record, settled_at);
+        })
+        .await?;
+        self.tell_settled(session, fate, settled_at);
+        Ok(())
+    }
+
+    fn tell_settled(&self, session: &Session, fate: Fate, height: Height) {
+        let about = session.about();
+        let (relays, claimed_upokt) = (session.record.relays, session.record.claimed_upokt);
+        let Fate { outcome, paid_upokt: upokt, slashed_upokt } = fate;
+        let metrics = &self.miner.metrics;
+        let upokt_to = |term: &str, amount| metrics.upokt.with_label_values(&[term]).inc_by(amount);
+        let (supplier, id) = (about.supplier.clone(), about.session.clone());
+        let word = match outcome {
+            Outcome::SettledProved => "settled_proved",
+            Outcome::SettledUnproved => "settled_unproved",
+            Outcome::Expired => "expired",
+            Outcome::Discarded => "discarded",
+        };
+        metrics.claims.with_label_values(&[word]).inc();
+        metrics.claimed_relays.with_label_values(&[word]).inc_by(relays);
+        match outcome {
+            Outcome::SettledProved | Outcome::SettledUnproved => {
+                tracing::info!(%supplier, session = %id, height, relays, upokt, claimed_upokt, "claim is settled");
+                upokt_to("paid", upokt);
+                upokt_to("capped", claimed_upokt.saturating_sub(upokt));
+                let labels = [about.supplier.as_str(), about.service.as_str()];
+                metrics.ha_upokt_earned.with_label_values(&labels).inc_by(upokt);
+                let proved = outcome == Outcome::SettledProved;
+                self.miner.teller.tell(Event::Settled { about, height, relays, claimed_upokt, upokt, proved });
+            }
+            Outcome::Expired => {
+                tracing::error!(%supplier, session = %id, height, relays, slashed_upokt, "claim has expired: its proof was missing or wrong");
+                upokt_to("expired", claimed_upokt);
+                self.miner.teller.tell(Event::Expired { about, height, relays, slashed_upokt });
+            }
+            Outcome::Discarded => {
+                tracing::error!(%supplier, session = %id, height, relays, "the chain has discarded a claim");
+                upokt_to("discarded", claimed_upokt);
+                self.miner.teller.tell(Event::Discarded { about, height, relays });
+            }
+        }
+    }
+
+    /// Finds out whether the claim, as the chain stores it, must be proved.
+    pub(crate) async fn decide(&self, session: &mut Session, claim: &Claim, height: Height) -> Result<(), StepError> {
+        let chain = &self.miner.chain;
+        let seed = chain.blocks().at(session.terms.windows.seed_height()).await?;
+        let params = chain.proof_params().await?;
+        let required = requirement(claim, &seed.hash, &session.terms, &sampling::Terms::from(&params));
+        self.write(session, |record| {
+            record.proof_required = Some(required);
+            if !required {
+                record.state = SessionState::Proved;
+            }
+        })
+        .await?;
+        let about = session.about();
+        tracing::info!(supplier = %about.supplier, session = %about.session, height, required, "proof decided on");
+        if !required {
+            self.miner.teller.tell(Event::ProofNotRequired { about, height });
+        }
+        Ok(())
+    }
+}
+
+/// Returns whether a claim must be proved, by the sample of its stored form. A proof was tried already for a claim that is
+/// no longer pending, so it was wanted.
+fn requirement(claim: &Claim, seed: &[u8; 32], terms: &Terms, sampling_terms: &sampling::Terms) -> bool {
+    if claim.proof_validation_status != i32::from(ClaimProofStatus::PendingValidation) {
+        return true;
+    }
+    let compute_units = pocket_protocol::mining::Work::of_root(&claim.root_hash).map_or(0, |work| work.compute_units);
+    match pocket_protocol::mining::claimed_upokt(compute_units, &terms.target, terms.price) {
+        Ok(upokt) => {
+            let hash = sampling::claim_hash(&claim.encode_to_vec());
+            sampling::decide(&hash, seed, &upokt, sampling_terms).requirement.is_required()
+        }
+        // A worth that cannot be computed cannot be decided on: a proof that is not wanted only costs its fee.
+        Err(_) => true,
+    }
+}
+
+/// Returns the root of a sealed session, once it is fixed.
+pub(crate) fn root_of(record: &SessionRecord) -> Option<Vec<u8>> {
+    hex::decode(record.root.as_deref()?).ok()
+}
+
+/// Packs a message for a transaction.
+pub(crate) fn any<M: Message + Name>(message: &M) -> Any {
+    Any { type_url: M::type_url(), value: message.encode_to_vec() }
+}

@@ -1,0 +1,193 @@
+//! A session in memory: its record as last written, and its trie.
+
+use std::collections::BTreeMap;
+
+use pocket_crypto::smst::{self, Root, Trie};
+use pocket_protocol::height::Height;
+use pocket_runtime::task;
+use pocket_store::{Leaf, LeafStatus, SessionHeader, SessionRecord, Store, StoreError, StoredSession, Submission};
+
+use crate::event::About;
+use crate::lifecycle::{Sends, View};
+use crate::terms::Terms;
+
+/// Leaves above which hashing and sorting go to the pool for such work: below, they take less than a task does.
+const LEAVES_INLINE_MAX: usize = 512;
+
+/// Name of the height at which a session became final, in its record.
+const FINAL_HEIGHT: &str = "final_height";
+
+/// Name of the class of the last refusal, in a submission.
+const LAST_REFUSAL: &str = "last_refusal";
+
+/// One session of one supplier. Its lock orders commits, the seal and everything after.
+#[derive(Debug)]
+pub(crate) struct Session {
+    /// As the store has it; revision 0 until the first commit has made it.
+    pub(crate) record: SessionRecord,
+    /// Leaves in the store.
+    pub(crate) leaves: u64,
+    pub(crate) terms: Terms,
+    /// Grown with each commit; none when memory is short or it is no longer wanted. It is rebuilt from the store's leaves.
+    trie: Option<Trie>,
+    /// Entries of the log to be acknowledged before it is sealed; set when sealing becomes due.
+    pub(crate) drained_at: Option<u64>,
+}
+
+/// A session's work cannot be done now.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum TrieError {
+    #[error("failed to read the leaves of a session")]
+    Leaves(#[from] StoreError),
+    #[error("the trie could not be built")]
+    Build(#[from] task::TaskError),
+    /// A broken promise of the store: nothing may be claimed on it.
+    #[error("session {session} has {counted} leaves by its record and {built} in its trie")]
+    Miscounted { session: String, counted: u64, built: u64 },
+}
+
+impl Session {
+    /// A session whose first relay has just come.
+    pub(crate) fn open(header: &SessionHeader, terms: Terms, with_trie: bool) -> Self {
+        Self {
+            record: SessionRecord::open(header),
+            leaves: 0,
+            terms,
+            trie: with_trie.then(Trie::new),
+            drained_at: None,
+        }
+    }
+
+    /// A session that the store remembers.
+    pub(crate) fn resumed(stored: StoredSession, terms: Terms) -> Self {
+        Self { record: stored.record, leaves: stored.leaves, terms, trie: None, drained_at: None }
+    }
+
+    pub(crate) fn view(&self) -> View {
+        View {
+            state: self.record.state,
+            leaves: self.leaves,
+            claim: sends(self.record.claim.as_ref()),
+            proof_required: self.record.proof_required,
+            proof: sends(self.record.proof.as_ref()),
+            final_height: self.record.extra.get(FINAL_HEIGHT).and_then(serde_json::Value::as_i64),
+        }
+    }
+
+    pub(crate) fn about(&self) -> About {
+        About {
+            supplier: self.record.supplier.clone(),
+            session: self.record.session.clone(),
+            service: self.record.service.clone(),
+            application: self.record.application.clone(),
+        }
+    }
+
+    /// Grows the trie by what a commit has made durable.
+    pub(crate) fn grow(&mut self, leaves: &[Leaf], statuses: &[LeafStatus]) {
+        let Some(trie) = &mut self.trie else { return };
+        for (leaf, status) in leaves.iter().zip(statuses) {
+            if *status != LeafStatus::Missing {
+                trie.insert_packed(leaf.path, leaf.leaf_hash, leaf.weight);
+            }
+        }
+    }
+
+    /// Forgets the trie: what the store took is not known, or the trie is not wanted any more.
+    pub(crate) fn drop_trie(&mut self) {
+        self.trie = None;
+    }
+
+    pub(crate) fn trie_bytes(&self) -> usize {
+        self.trie.as_ref().map_or(0, Trie::bytes)
+    }
+
+    /// Returns the root over all leaves of a sealed session.
+    pub(crate) async fn root(&mut self, store: &Store) -> Result<Root, TrieError> {
+        let (root, trie) = on_pool(self.whole_trie(store).await?, Trie::root).await?;
+        self.trie = Some(trie);
+        Ok(root)
+    }
+
+    /// Hands the whole trie to `work`, off the async workers where it is large.
+    pub(crate) async fn with_trie<T: Send + 'static>(
+        &mut self,
+        store: &Store,
+        work: impl FnOnce(&mut Trie) -> T + Send + 'static,
+    ) -> Result<T, TrieError> {
+        let (result, trie) = on_pool(self.whole_trie(store).await?, work).await?;
+        self.trie = Some(trie);
+        Ok(result)
+    }
+
+    /// Takes the trie, rebuilt first if it is not there or lacks a leaf.
+    async fn whole_trie(&mut self, store: &Store) -> Result<Trie, TrieError> {
+        if let Some(trie) = self.trie.take()
+            && trie.len() as u64 == self.leaves
+        {
+            return Ok(trie);
+        }
+        let leaves = store.leaves(&self.record.supplier, &self.record.session).await?;
+        let build = move || {
+            let packed = leaves.iter().map(|leaf| smst::PackedLeaf {
+                path: leaf.path,
+                leaf_hash: leaf.leaf_hash,
+                weight: leaf.weight,
+            });
+            Trie::from_sorted(packed)
+        };
+        let trie =
+            if self.leaves as usize > LEAVES_INLINE_MAX { task::blocking("trie", build).await? } else { build() };
+        let built = trie.len() as u64;
+        if built != self.leaves {
+            let session = self.record.session.clone();
+            return Err(TrieError::Miscounted { session, counted: self.leaves, built });
+        }
+        Ok(trie)
+    }
+}
+
+async fn on_pool<T: Send + 'static>(
+    mut trie: Trie,
+    work: impl FnOnce(&mut Trie) -> T + Send + 'static,
+) -> Result<(T, Trie), TrieError> {
+    if trie.len() <= LEAVES_INLINE_MAX {
+        return Ok((work(&mut trie), trie));
+    }
+    let work = move || {
+        let result = work(&mut trie);
+        (result, trie)
+    };
+    Ok(task::blocking("trie", work).await?)
+}
+
+fn sends(submission: Option<&Submission>) -> Sends {
+    submission.map_or_else(Sends::default, |submission| Sends {
+        count: submission.attempts,
+        last: submission.last_sent_height,
+    })
+}
+
+/// Notes that a session is final since `height`.
+pub(crate) fn set_final(record: &mut SessionRecord, height: Height) {
+    record.extra.insert(FINAL_HEIGHT.to_owned(), height.into());
+}
+
+/// Takes that note back.
+pub(crate) fn clear_final(record: &mut SessionRecord) {
+    record.extra.remove(FINAL_HEIGHT);
+}
+
+/// Notes the class of the chain's last refusal of a claim or proof.
+pub(crate) fn set_refusal(submission: &mut Submission, class: &str, text: &str) {
+    submission.last_error = Some(text.chars().take(REFUSAL_CHARS_MAX).collect());
+    submission.extra = BTreeMap::from([(LAST_REFUSAL.to_owned(), class.into())]);
+}
+
+/// Returns whether the chain's last word on a claim was a refusal of it.
+pub(crate) fn is_refused(record: &SessionRecord) -> bool {
+    record.claim.as_ref().is_some_and(|claim| claim.attempts == 0 && claim.extra.contains_key(LAST_REFUSAL))
+}
+
+/// Characters of a refusal's text that a record keeps.
+const REFUSAL_CHARS_MAX: usize = 300;

@@ -1,0 +1,6 @@
+//! The miner on a development chain of its own: from relays in the log to money, through every interruption.
+
+mod lifecycle;
+mod refusals;
+mod restarts;
+mod world;
