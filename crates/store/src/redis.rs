@@ -49,6 +49,8 @@ use scripts::Scripts;
 
 /// How long the server may take to answer one command.
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(2);
+/// How long a subscription may be silent before the server is asked whether it is there.
+const SILENCE_MAX: Duration = Duration::from_secs(2);
 /// How long subscribing may take.
 const SUBSCRIBE_TIMEOUT: Duration = Duration::from_secs(5);
 /// Streams in one read.

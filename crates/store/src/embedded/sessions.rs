@@ -3,15 +3,19 @@
 use std::collections::BTreeSet;
 
 use bytes::Bytes;
+use pocket_runtime::task;
 
 use super::kv::{Batch, Space};
-use super::log::{check_epoch, entry_id};
+use super::log::check_epoch;
 use super::{Embedded, leaf_key, number_key, put_counters, session_key};
 use crate::error::{CommitError, PutError, StoreError};
 use crate::leaf::{CommitBatch, CommitOutcome, LeafStatus, PackedLeaf};
 use crate::ledger::{Count, Term};
 use crate::relay::MinedRelay;
 use crate::session::{SessionRecord, StoredSession};
+
+/// Leaves deleted in one step: others wait for it.
+const FORGET_LEAVES: usize = 2_000;
 
 /// A session's row: how many leaves it has, then its record.
 fn session_row(leaves: u64, record: &SessionRecord) -> Bytes {
@@ -114,16 +118,20 @@ impl Embedded {
         Ok(outcome)
     }
 
-    #[expect(clippy::unused_async, reason = "the other engine awaits here")]
+    /// Reads on the pool for blocking work: a long session has a million leaves.
     pub(crate) async fn leaves(&self, supplier: &str, session: &str) -> Result<Vec<PackedLeaf>, StoreError> {
-        let prefix = leaf_key(supplier, session, b"");
-        let rows = self.inner.kv.scan(Space::Leaf, &prefix, &prefix, usize::MAX)?;
-        let mut leaves = Vec::with_capacity(rows.len());
-        for (key, packed) in rows {
-            let leaf = PackedLeaf::unpack(&key[prefix.len()..], &packed);
-            leaves.push(leaf.ok_or_else(|| StoreError::corrupt(format!("leaf of session {session}"), "wrong length"))?);
-        }
-        Ok(leaves)
+        let (engine, prefix, session) = (self.clone(), leaf_key(supplier, session, b""), session.to_owned());
+        let read = move || {
+            let rows = engine.inner.kv.scan(Space::Leaf, &prefix, &prefix, usize::MAX)?;
+            let mut leaves = Vec::with_capacity(rows.len());
+            for (key, packed) in rows {
+                let leaf = PackedLeaf::unpack(&key[prefix.len()..], &packed);
+                let wrong = || StoreError::corrupt(format!("leaf of session {session}"), "wrong length");
+                leaves.push(leaf.ok_or_else(wrong)?);
+            }
+            Ok(leaves)
+        };
+        task::blocking("store-leaves", read).await.map_err(|error| StoreError::unavailable("read leaves", error))?
     }
 
     #[expect(clippy::unused_async, reason = "the other engine awaits here")]
@@ -189,17 +197,28 @@ impl Embedded {
 
     pub(crate) async fn forget_session(&self, supplier: &str, session: &str, epoch: u64) -> Result<(), PutError> {
         let leaves = self.leaves(supplier, session).await?;
-        {
-            let state = self.lock();
-            check_epoch(&state, supplier, epoch)?;
-            let mut batch = Batch::default();
-            for leaf in leaves {
-                batch.delete(Space::Leaf, leaf_key(supplier, session, &leaf.path));
-                debug_assert_eq!(leaf.locator, entry_id(leaf.locator.seq));
-                batch.delete(Space::Log, number_key(supplier, leaf.locator.seq));
+        let mut chunks = leaves.chunks(FORGET_LEAVES).peekable();
+        loop {
+            let chunk = chunks.next().unwrap_or_default();
+            let last = chunks.peek().is_none();
+            {
+                let state = self.lock();
+                check_epoch(&state, supplier, epoch)?;
+                let mut batch = Batch::default();
+                for leaf in chunk {
+                    batch.delete(Space::Leaf, leaf_key(supplier, session, &leaf.path));
+                    batch.delete(Space::Log, number_key(supplier, leaf.locator.seq));
+                }
+                // The record goes last: while it is there, a forgetting that was cut short can be repeated.
+                if last {
+                    batch.delete(Space::State, session_key(supplier, session));
+                }
+                self.inner.kv.write(batch)?;
             }
-            batch.delete(Space::State, session_key(supplier, session));
-            self.inner.kv.write(batch)?;
+            if last {
+                break;
+            }
+            tokio::task::yield_now().await;
         }
         Ok(self.settle().await?)
     }

@@ -109,6 +109,12 @@ fn judge(
                 "run `CONFIG SET appendfsync always` and set it in redis.conf, or use Redis 7.2 or later",
             ));
         }
+        if appendfsync != Some("always") {
+            tracing::warn!(
+                "each append waits for the Redis server's next sync, up to a second; run `CONFIG SET appendfsync always` \
+                 and set it in redis.conf to have it sync at once"
+            );
+        }
         return Ok(Capabilities { version, wait_aof: wait_aof && appendfsync != Some("always") });
     }
     if !aof {

@@ -28,6 +28,11 @@ struct Group {
     unspooled: u64,
 }
 
+/// Says of each stream that what nobody was handed yet is wanted.
+fn new_in(suppliers: &[String]) -> Vec<String> {
+    vec![">".to_owned(); suppliers.len()]
+}
+
 impl Redis {
     pub(crate) async fn append(&self, items: Vec<Item>) -> Vec<Result<EntryId, Arc<StoreError>>> {
         let count = items.len();
@@ -174,21 +179,26 @@ impl Redis {
     ) -> Result<Vec<LogEntry>, StoreError> {
         let deadline = clock::now() + wait;
         let chunks: Vec<&[String]> = suppliers.chunks(READ_STREAMS_MAX).collect();
-        loop {
-            for chunk in &chunks {
-                let left = deadline.saturating_duration_since(clock::now());
-                let slice = if chunks.len() == 1 { left } else { left.min(READ_SLICE) };
-                let from = vec![">".to_owned(); chunk.len()];
-                let block = (!slice.is_zero()).then_some(slice);
-                let entries = self.read_group(consumer, chunk, &from, max, block).await?;
-                if !entries.is_empty() {
-                    return Ok(entries);
+        for turn in 0.. {
+            // Where one read cannot wait on all streams, look at all first, then wait a little on some of them.
+            let mut entries = Vec::new();
+            if chunks.len() > 1 {
+                for chunk in &chunks {
+                    entries.extend(self.read_group(consumer, chunk, &new_in(chunk), max, None).await?);
                 }
             }
-            if clock::now() >= deadline {
-                return Ok(Vec::new());
+            let left = deadline.saturating_duration_since(clock::now());
+            if !entries.is_empty() || (turn > 0 && left.is_zero()) {
+                return Ok(entries);
+            }
+            let slice = if chunks.len() == 1 { left } else { left.min(READ_SLICE) };
+            let chunk = chunks[turn % chunks.len()];
+            let entries = self.read_group(consumer, chunk, &new_in(chunk), max, Some(slice)).await?;
+            if !entries.is_empty() || chunks.len() == 1 {
+                return Ok(entries);
             }
         }
+        Ok(Vec::new())
     }
 
     async fn read_group(

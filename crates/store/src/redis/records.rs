@@ -11,7 +11,7 @@ use serde::de::DeserializeOwned;
 use tokio::sync::broadcast;
 
 use super::link::RETRY_DELAYS;
-use super::{METER_TTL_SECONDS, Redis, SUBSCRIBE_TIMEOUT, scripts, values};
+use super::{ANSWER_TIMEOUT, METER_TTL_SECONDS, Redis, SILENCE_MAX, SUBSCRIBE_TIMEOUT, scripts, values};
 use crate::boundary::{
     BlockEvent, CacheKind, Event, RegistryAction, RegistryEvent, RegistryRecord, RewardableEvent, ServiceFactor,
     SupplierState,
@@ -310,15 +310,26 @@ async fn forward(
     events: broadcast::Sender<Event>,
 ) {
     loop {
-        {
-            let mut stream = messages.on_message();
-            while let Some(message) = stream.next().await {
-                let channel = message.get_channel_name().to_owned();
-                if let Some(event) = channels.read(&channel, message.get_payload_bytes()) {
-                    // Nobody listening is no failure.
-                    drop(events.send(event));
-                } else {
-                    tracing::warn!(channel, "published message cannot be read and is ignored");
+        let (mut sink, mut stream) = messages.split();
+        loop {
+            tokio::select! {
+                biased;
+                message = stream.next() => {
+                    let Some(message) = message else { break };
+                    let channel = message.get_channel_name().to_owned();
+                    if let Some(event) = channels.read(&channel, message.get_payload_bytes()) {
+                        // Nobody listening is no failure.
+                        drop(events.send(event));
+                    } else {
+                        tracing::warn!(channel, "published message cannot be read and is ignored");
+                    }
+                }
+                // A connection that has died in silence says nothing by itself.
+                () = tokio::time::sleep(SILENCE_MAX) => {
+                    let answered = tokio::time::timeout(ANSWER_TIMEOUT, sink.ping::<redis::Value>()).await;
+                    if !matches!(answered, Ok(Ok(_))) {
+                        break;
+                    }
                 }
             }
         }

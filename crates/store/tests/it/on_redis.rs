@@ -188,6 +188,13 @@ async fn subscribers_are_told_what_they_may_have_missed(mut world: World) -> any
     world.store.block_publish(&block).await?;
     let event = tokio::time::timeout(SOON, events.next()).await.context("no event came")?;
     ensure!(event == Some(Event::Block(block)), "{event:?}");
+
+    // A server that is silent without closing anything is noticed too.
+    server(&mut world)?.pause()?;
+    tokio::time::sleep(Duration::from_millis(4_500)).await;
+    server(&mut world)?.resume()?;
+    let event = tokio::time::timeout(SOON, events.next()).await.context("no event came")?;
+    ensure!(event == Some(Event::Missed), "{event:?}");
     Ok(())
 }
 
