@@ -50,6 +50,13 @@ pub fn load(text: &str) -> Result<Loaded<Standalone>, LoadError> {
             "standalone uses the embedded store; on Redis, run pocket-relayer and pocket-miner",
         ));
     }
+    let (theirs, ours) = (&relayer.settings.store, &miner.settings.store);
+    if (theirs.kind, &theirs.data_dir) != (ours.kind, &ours.data_dir) {
+        return Err(LoadError::rule(
+            "common.store",
+            "relayer and miner share one store: write it under `common`, not differently in each half",
+        ));
+    }
     let notes = [("relayer", relayer.notes), ("miner", miner.notes)]
         .into_iter()
         .flat_map(|(name, notes)| notes.into_iter().map(move |note| format!("{name}: {note}")))

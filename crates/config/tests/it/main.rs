@@ -109,4 +109,23 @@ relayer:
     assert_eq!(both.miner.store.data_dir, "data");
     let error = standalone::load(&text.replace("{data_dir: data}", "{kind: redis}")).expect_err("refused");
     assert!(error.to_string().contains("run pocket-relayer and pocket-miner"), "{error}");
+    let error = standalone::load(&format!("{text}miner: {{store: {{data_dir: elsewhere}}}}")).expect_err("refused");
+    assert!(error.to_string().contains("share one store"), "{error}");
+}
+
+#[test]
+fn every_example_is_valid_and_says_nothing_without_effect() {
+    let example = |name: &str| {
+        let path = format!("{}/examples/{name}.yaml", env!("CARGO_MANIFEST_DIR"));
+        std::fs::read_to_string(&path).unwrap_or_else(|error| panic!("{path}: {error}"))
+    };
+    let notes = [
+        load::<Relayer>(&example("relayer")).expect("relayer.yaml").notes,
+        load::<Miner>(&example("miner")).expect("miner.yaml").notes,
+        load::<Gateway>(&example("gateway")).expect("gateway.yaml").notes,
+        load::<Devnet>(&example("devnet")).expect("devnet.yaml").notes,
+        load::<Backend>(&example("backend")).expect("backend.yaml").notes,
+        standalone::load(&example("standalone")).expect("standalone.yaml").notes,
+    ];
+    assert_eq!(notes.concat(), Vec::<String>::new());
 }

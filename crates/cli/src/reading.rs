@@ -1,0 +1,57 @@
+//! Which store is read: a Redis server, a data folder, or that of a running `pocket up`.
+
+use std::path::PathBuf;
+
+use anyhow::Context;
+use pocket_config::facts::Facts;
+use pocket_localnet::Door;
+use pocket_store::{Durability, Namespace, Reading, Remote, Store, StoreOptions};
+
+/// Where the store is.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Source {
+    /// Redis server, such as redis://localhost:6379.
+    #[arg(long, alias = "redis", global = true, conflicts_with_all = ["data", "admin"], value_name = "URL")]
+    redis_url: Option<String>,
+    /// Data folder of `pocket up --data DIR`, running or not.
+    #[arg(long, global = true, value_name = "DIR", conflicts_with = "admin")]
+    data: Option<PathBuf>,
+    /// Where a running `pocket up` answers read verbs; its banner says so.
+    #[arg(long, global = true, value_name = "HOST:PORT")]
+    admin: Option<String>,
+}
+
+impl Source {
+    /// Opens the store for reading.
+    pub(crate) async fn open(&self) -> anyhow::Result<Reading> {
+        let options = || StoreOptions::new(Namespace::default(), Durability::Process);
+        if let Some(url) = &self.redis_url {
+            return Ok(Reading::Store(Store::redis(url, options()).await?));
+        }
+        if let Some(folder) = &self.data {
+            let inner = folder.join("store");
+            let folder = if pocket_runtime::fs::exists(&inner) { inner } else { folder.clone() };
+            return Ok(Reading::folder(&folder, options()).await?);
+        }
+        let address = self.admin.clone().unwrap_or_else(|| format!("127.0.0.1:{}", Door::StoreAdmin.port()));
+        pocket_runtime::net::connect(&address).await.with_context(|| {
+            format!(
+                "no store answers at {address}: start `pocket up`, or name one with --admin HOST:PORT (see the banner), \
+                 --data DIR or --redis-url URL"
+            )
+        })?;
+        Ok(Reading::Remote(Remote::new(&address)))
+    }
+}
+
+/// Reads a supplier: its address, or its account's name in the development network.
+pub(crate) fn supplier(text: &str) -> anyhow::Result<String> {
+    if text.starts_with("pokt1") {
+        return Ok(text.to_owned());
+    }
+    let facts = Facts::localnet("seed")?;
+    let account = facts.account(text).with_context(|| {
+        format!("`{text}` is neither an address (pokt1…) nor an account; `pocket keys` lists the accounts")
+    })?;
+    Ok(account.address.clone())
+}

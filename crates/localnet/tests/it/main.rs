@@ -1,0 +1,5 @@
+//! The whole house, as `pocket up` runs it: real sockets on loopback, free ports.
+
+mod data;
+mod network;
+mod world;
