@@ -91,10 +91,8 @@ async fn a_claim_below_its_fees_is_forgone_where_the_operator_says_so() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_settled_session_is_forgotten_after_the_blocks_it_is_kept_for() {
-    let world = World::new(Options { miner: "", ..Options::default() }).await;
-    let mut settings = world.settings.clone();
-    settings.limits.session_kept_blocks = 2;
-    let world = World { settings, ..world };
+    let mut world = World::new(Options::default()).await;
+    world.settings.limits.session_kept_blocks = 2;
     let miner = world.miner().await;
     let session = world.fresh_session().await;
     world.log(&session, 1, 3).await;

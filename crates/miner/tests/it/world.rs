@@ -21,7 +21,7 @@ use pocket_testbed::PrivateDevnet;
 use tempfile::TempDir;
 
 /// Longest a condition may take: several sessions of the chain, on a machine that has other things to do.
-pub const DEADLINE: Duration = Duration::from_secs(120);
+pub(crate) const DEADLINE: Duration = Duration::from_secs(120);
 
 /// Time for a node to answer.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -30,12 +30,12 @@ const PATIENCE: Duration = Duration::from_secs(30);
 const APPLICATION: &str = "app1";
 const SERVICE: &str = "develop-http";
 
-pub struct World {
-    pub devnet: PrivateDevnet,
-    pub chain: Chain,
-    pub store: Store,
-    pub folder: TempDir,
-    pub settings: Settings,
+pub(crate) struct World {
+    pub(crate) devnet: PrivateDevnet,
+    pub(crate) chain: Chain,
+    pub(crate) store: Store,
+    pub(crate) folder: TempDir,
+    pub(crate) settings: Settings,
     suppliers: BTreeMap<String, SecretKey>,
     application: String,
     signer: Signer,
@@ -45,13 +45,13 @@ pub struct World {
 
 /// How a world is made.
 #[derive(Clone, Copy, Default)]
-pub struct Options {
+pub(crate) struct Options {
     /// The store is in a folder, not in memory.
-    pub on_disk: bool,
+    pub(crate) on_disk: bool,
     /// The chain wants no proofs.
-    pub unproved: bool,
+    pub(crate) unproved: bool,
     /// Lines of settings for the miner.
-    pub miner: &'static str,
+    pub(crate) miner: &'static str,
 }
 
 fn secret(key: &DevelopmentKey) -> SecretKey {
@@ -63,7 +63,7 @@ fn key(name: &str) -> SecretKey {
 }
 
 impl World {
-    pub async fn new(options: Options) -> Self {
+    pub(crate) async fn new(options: Options) -> Self {
         let folder = TempDir::new().unwrap();
         let mut chain_settings = "block_time_ms: 250\nmetrics: {enabled: false}\n".to_owned();
         if options.unproved {
@@ -117,7 +117,7 @@ impl World {
     }
 
     /// Starts a miner as a new process would: with a chain handle of its own, on the same store.
-    pub async fn miner(&self) -> Miner {
+    pub(crate) async fn miner(&self) -> Miner {
         let (trigger, shutdown) = shutdown::channel(Duration::from_secs(2));
         let running = self.miner_until(&shutdown).await;
         Miner { running, trigger }
@@ -129,7 +129,7 @@ impl World {
     }
 
     /// Returns a session that has enough blocks left to be filled.
-    pub async fn fresh_session(&self) -> Arc<Session> {
+    pub(crate) async fn fresh_session(&self) -> Arc<Session> {
         let now = self.chain.height();
         let session = self.session_at(now).await;
         if session.end() - now >= 5 {
@@ -139,12 +139,12 @@ impl World {
         self.session_at(session.end() + 1).await
     }
 
-    pub async fn session_at(&self, height: i64) -> Arc<Session> {
+    pub(crate) async fn session_at(&self, height: i64) -> Arc<Session> {
         self.chain.session(&self.application, SERVICE, height).await.unwrap()
     }
 
     /// Returns a relay that the supplier has served in the session, unlike any other.
-    pub async fn relay(&self, session: &Session, supplier: &str) -> MinedRelay {
+    pub(crate) async fn relay(&self, session: &Session, supplier: &str) -> MinedRelay {
         let serial = self.serial.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
         let ring = self.chain.ring(session, false).await.unwrap();
         let mut request = RelayRequest {
@@ -183,7 +183,7 @@ impl World {
     }
 
     /// Logs `count` relays of the session, in turn for its first `suppliers` suppliers.
-    pub async fn log(&self, session: &Session, suppliers: usize, count: usize) -> Vec<MinedRelay> {
+    pub(crate) async fn log(&self, session: &Session, suppliers: usize, count: usize) -> Vec<MinedRelay> {
         let mut relays = Vec::new();
         for number in 0..count {
             let supplier = &session.suppliers[number % suppliers].operator;
@@ -194,13 +194,17 @@ impl World {
         relays
     }
 
-    pub async fn ledger(&self) -> Ledger {
+    pub(crate) async fn ledger(&self) -> Ledger {
         self.store.ledger(None).await.unwrap()
     }
 
     /// Waits until the ledger satisfies `condition`.
     #[track_caller]
-    pub fn until(&self, what: &'static str, condition: impl Fn(&Ledger) -> bool) -> impl Future<Output = Ledger> {
+    pub(crate) fn until(
+        &self,
+        what: &'static str,
+        condition: impl Fn(&Ledger) -> bool,
+    ) -> impl Future<Output = Ledger> {
         async move {
             let deadline = tokio::time::Instant::now() + DEADLINE;
             loop {
@@ -215,7 +219,7 @@ impl World {
     }
 
     /// Waits until nothing is open or waiting any more.
-    pub async fn until_all_settled(&self, leaves: i64) -> Ledger {
+    pub(crate) async fn until_all_settled(&self, leaves: i64) -> Ledger {
         self.until("everything is settled", |ledger| {
             ledger.leaves == leaves && ledger.pending == 0 && ledger.open == 0 && ledger.waiting == 0
         })
@@ -224,26 +228,26 @@ impl World {
 }
 
 /// A running miner under the test's control.
-pub struct Miner {
-    pub running: Running,
+pub(crate) struct Miner {
+    pub(crate) running: Running,
     trigger: ShutdownTrigger,
 }
 
 impl Miner {
     /// Ends it as `kill -9` would.
-    pub async fn kill(self) {
+    pub(crate) async fn kill(self) {
         self.running.abort().await;
     }
 
     /// Asks it to leave, and waits.
-    pub async fn stop(self) {
+    pub(crate) async fn stop(self) {
         self.trigger.trigger();
         self.running.ended().await;
     }
 }
 
 #[track_caller]
-pub fn check_balances(ledger: &Ledger) {
+pub(crate) fn check_balances(ledger: &Ledger) {
     for (equation, difference) in ledger.differences() {
         assert_eq!(difference, 0, "{equation}: {ledger:#?}");
     }
