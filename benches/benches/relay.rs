@@ -44,7 +44,7 @@ const QUIET_CPU: Duration = Duration::from_millis(10);
 /// Time between looks, quiet looks in a row that count, and the limit of waiting.
 const LOOK: Duration = Duration::from_millis(250);
 const QUIET_LOOKS: u32 = 2;
-const QUIET_TIMEOUT: Duration = Duration::from_secs(60);
+const QUIET_TIMEOUT: Duration = Duration::from_mins(1);
 
 /// What a relay costs, on real processes.
 #[derive(Parser)]
@@ -238,14 +238,14 @@ async fn measure(store: StoreKind, plan: Plan) -> anyhow::Result<OnStore> {
             let count = plan.relays(concurrency);
             eprintln!("{}: repeat {repeat}, concurrency {concurrency}, signing {count} relays", store.name());
             let relays = Arc::new(presigner.sign(count)?);
-            let plain = Arc::new(plain_requests(count, house.backend_addr));
+            let calls = Arc::new(plain_requests(count, house.backend_addr));
 
-            let direct = replay(house.backend_addr, &plain, concurrency, 0).await?;
+            let direct = replay(house.backend_addr, &calls, concurrency, 0).await?;
             direct.all_answered()?;
             on.direct.entry(concurrency).or_default().add(&direct);
 
             let before = usage::cpu(proxy.pid())?;
-            let proxied = replay(proxy.address, &plain, concurrency, 0).await?;
+            let proxied = replay(proxy.address, &calls, concurrency, 0).await?;
             proxied.all_answered()?;
             let row = on.proxied.entry(concurrency).or_default();
             row.add(&proxied);

@@ -33,7 +33,7 @@ const GRPC_PORT: u16 = 9090 + PORT_OFFSET;
 const TRY_PAUSE: Duration = Duration::from_millis(2);
 
 /// Limit of each wait.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_mins(1);
 
 /// When idle memory is read: so long after the settlement.
 const IDLE: Duration = Duration::from_secs(5);

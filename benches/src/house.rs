@@ -33,7 +33,7 @@ pub const SERVICE: &str = "develop-http";
 pub const APPLICATION: &str = "app1";
 
 /// Time given to a chain, or a call to its control, to answer.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_mins(1);
 
 /// Where shared state lives.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum, serde::Serialize)]
@@ -118,9 +118,13 @@ fn long_sessions() -> anyhow::Result<String> {
 
 /// The private keys whose names begin with `prefix`, as processes read them.
 fn keys(prefix: &str) -> String {
-    let lines = facts::development_keys();
-    let lines = lines.iter().filter(|key| key.name.starts_with(prefix));
-    format!("keys:\n{}", lines.map(|key| format!("  - \"{}\"\n", key.private_key)).collect::<String>())
+    let mut text = "keys:\n".to_owned();
+    for key in facts::development_keys().iter().filter(|key| key.name.starts_with(prefix)) {
+        text.push_str("  - \"");
+        text.push_str(&key.private_key);
+        text.push_str("\"\n");
+    }
+    text
 }
 
 impl House {

@@ -9,7 +9,7 @@ use pocket_runtime::http::{Client, ClientOptions, Request};
 use tokio::time::Instant;
 
 /// How long a process may take to be ready, on a machine that does something else beside.
-const READY_TIMEOUT: Duration = Duration::from_secs(60);
+const READY_TIMEOUT: Duration = Duration::from_mins(1);
 
 /// Pause between looks.
 const POLL: Duration = Duration::from_millis(20);
