@@ -113,9 +113,11 @@ impl Pipeline {
             return Err(Invalid::NoSession(why).into());
         }
         let _place = self.sessions.lookups.acquire().await.expect("the places are never closed");
-        let grace = match end < height {
-            true => self.chain.shared_at(end).await.map_err(|_| Rejection::ChainUnavailable)?.offsets().grace_end,
-            false => 0,
+        let grace = if end < height {
+            let shared = self.chain.shared_at(end).await.map_err(|_| Rejection::ChainUnavailable)?;
+            shared.offsets().grace_end
+        } else {
+            0
         };
         let at = match timing(start, end, height, grace) {
             Timing::Active(at) | Timing::Grace(at) => at,

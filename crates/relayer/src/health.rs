@@ -14,7 +14,7 @@ use crate::relay::Pipeline;
 use crate::serve::Service;
 
 /// Silence of the chain after which this process is not ready: no known network makes blocks this slowly.
-const BLOCKS_SILENT_MAX: Duration = Duration::from_secs(300);
+const BLOCKS_SILENT_MAX: Duration = Duration::from_mins(5);
 
 /// How often the watch looks.
 const LOOK_PAUSE: Duration = Duration::from_secs(1);
@@ -26,7 +26,7 @@ const LOOK_SILENCE_MAX: Duration = Duration::from_secs(30);
 const SUBSCRIBE_PAUSE: Duration = Duration::from_secs(1);
 
 /// How often the registry is read whole, for what events may have missed.
-const RELOAD_PAUSE: Duration = Duration::from_secs(60);
+const RELOAD_PAUSE: Duration = Duration::from_mins(1);
 
 /// Whether backends' addresses may be shown: not to strangers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -63,11 +63,8 @@ pub(crate) async fn respond(
     pipeline.metrics.active.inc();
     let _active = Active(&pipeline.metrics.active);
     let inbound = &pipeline.metrics.inbound;
-    if request.version() == Version::HTTP_2 {
-        inbound.h2c.inc()
-    } else {
-        inbound.http1.inc()
-    }
+    let by_protocol = if request.version() == Version::HTTP_2 { &inbound.h2c } else { &inbound.http1 };
+    by_protocol.inc();
 
     let (head, body) = request.into_parts();
     let body = match read_body(body, options.body_bytes_max, options.client_timeout).await {

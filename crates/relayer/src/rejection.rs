@@ -200,8 +200,8 @@ impl Rejection {
         match self {
             //                                       status  gRPC code                  close code        reason                      the reference's reason      fault        retry
             Self::BodyUnreadable                => face(400, grpc::INVALID_ARGUMENT,    close::POLICY,    "body_unreadable",          "read_body_error",          Client,      false),
-            Self::BodyTooLarge                  => face(413, grpc::RESOURCE_EXHAUSTED,  close::TOO_BIG,   "body_too_large",           "body_too_large",           Client,      false),
-            Self::BodyTooLargeForService        => face(413, grpc::RESOURCE_EXHAUSTED,  close::TOO_BIG,   "body_too_large",           "body_too_large",           Client,      false),
+            Self::BodyTooLarge | Self::BodyTooLargeForService
+                                                => face(413, grpc::RESOURCE_EXHAUSTED,  close::TOO_BIG,   "body_too_large",           "body_too_large",           Client,      false),
             Self::Malformed                     => face(400, grpc::INVALID_ARGUMENT,    close::POLICY,    "malformed",                "invalid_relay_request",    Client,      false),
             Self::UnknownService(_)             => face(404, grpc::NOT_FOUND,           close::POLICY,    "unknown_service",          "unknown_service",          Client,      false),
             Self::SupplierMissing               => face(400, grpc::INVALID_ARGUMENT,    close::POLICY,    "supplier_missing",         "missing_supplier_address", Client,      false),

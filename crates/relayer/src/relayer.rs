@@ -31,10 +31,10 @@ use crate::sessions::Sessions;
 use crate::suppliers::Suppliers;
 
 /// How long the binary waits for a full node, so that processes may be started in any order.
-const CHAIN_PATIENCE: Duration = Duration::from_secs(60);
+const CHAIN_PATIENCE: Duration = Duration::from_mins(1);
 
 /// Idle connections of gateways are kept this long.
-const IDLE_TIMEOUT: Duration = Duration::from_secs(120);
+const IDLE_TIMEOUT: Duration = Duration::from_mins(2);
 
 /// Relays on one HTTP/2 connection at a time.
 const STREAMS_MAX: u32 = 256;

@@ -16,4 +16,6 @@ pub mod devnet;
 pub mod redis;
 
 pub use devnet::{PrivateDevnet, devnet};
+/// For tests that change a chain's state between blocks.
+pub use pocket_devnet;
 pub use redis::{Config, RedisServer, Version, find, needs};

@@ -179,7 +179,7 @@ impl Log {
             );
         }
         for batch in segment.records.chunks(REPLAY_BATCH) {
-            let appends = batch.iter().filter_map(|record| relay(record)).map(|relay| self.store.append(relay));
+            let appends = batch.iter().filter_map(relay).map(|relay| self.store.append(relay));
             if let Err(error) = try_join_all(appends).await {
                 tracing::debug!(error = %error, "the log went away again during a replay");
                 return false;

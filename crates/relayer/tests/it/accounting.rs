@@ -1,13 +1,16 @@
 //! Whatever is answered is in the log, once, and the ledger says so.
 
+use std::sync::Arc;
 use std::time::Duration;
 
+use pocket_protocol::mining::{Difficulty, DifficultyEntry};
 use pocket_protocol::relay;
 use pocket_runtime::http::{Method, Request};
 use pocket_runtime::net;
+use pocket_testbed::pocket_devnet::state::ServiceDifficulty;
 use tokio::io::AsyncWriteExt;
 
-use crate::support::{Options, PATIENCE, Shape, call, until, world};
+use crate::support::{Options, PATIENCE, SERVICE, Shape, call, until, world};
 
 #[tokio::test]
 async fn every_answered_relay_is_logged_under_concurrency() {
@@ -38,14 +41,14 @@ async fn the_same_bytes_twice_are_two_relays_of_the_log() {
 #[tokio::test]
 async fn relays_that_difficulty_passes_over_are_served_and_counted() {
     let world = world(Options::default()).await;
-    // A target of zero would let nothing through; this one lets through one relay in 2^64.
+    // One relay in 2^64 passes.
+    let mut target = [0xff; 32];
+    target[..8].fill(0);
+    let difficulty = Difficulty { block_height: 1, num_relays_ema: 1, target };
+    let history = vec![DifficultyEntry { effective_height: 1, difficulty: difficulty.clone() }];
     world.devnet.running.chain.amend(|state| {
-        let service = std::sync::Arc::<str>::from("develop-http");
-        let mut difficulty = (**state.difficulties.get(&service).expect("the service has one")).clone();
-        difficulty.live.target = [0; 32];
-        difficulty.live.target[8..].fill(0xff);
-        difficulty.history.clear();
-        state.difficulties.insert_mut(service, std::sync::Arc::new(difficulty));
+        let difficulty = ServiceDifficulty { live: difficulty, history };
+        state.difficulties.insert_mut(SERVICE.into(), Arc::new(difficulty));
     });
     world.advance(8).await;
     for _ in 0..3 {

@@ -70,6 +70,8 @@ pub(crate) struct Options {
     pub(crate) backends: String,
     /// Further lines of the service.
     pub(crate) service: String,
+    /// The store; one in memory where none is given.
+    pub(crate) store: Option<Store>,
 }
 
 impl Default for Options {
@@ -79,6 +81,7 @@ impl Default for Options {
             settings: String::new(),
             backends: String::new(),
             service: String::new(),
+            store: None,
         }
     }
 }
@@ -108,7 +111,7 @@ pub(crate) async fn world(options: Options) -> World {
     devnet.running.chain.advance(3).expect("blocks");
     let (trigger, shutdown) = shutdown::channel(Duration::from_secs(2));
     let chain = Chain::connect(&devnet.node(), PATIENCE, &shutdown).await.expect("the chain answers");
-    let store = Store::memory(StoreOptions::new(Namespace::default(), Durability::Process));
+    let store = options.store.clone().unwrap_or_else(|| Store::memory(store_options()));
     let seen = SeenList::default();
     let backend = backend(seen.clone(), &shutdown).await;
     let keys = tempfile::tempdir().expect("a folder");
@@ -116,6 +119,10 @@ pub(crate) async fn world(options: Options) -> World {
     let deps = Deps { chain: chain.clone(), store: store.clone() };
     let relayer = start(&settings, deps, &shutdown).await.expect("the relayer starts");
     World { devnet, chain, store, relayer, backend, seen, client: client(), shutdown, trigger, _keys: keys }
+}
+
+pub(crate) fn store_options() -> StoreOptions {
+    StoreOptions::new(Namespace::default(), Durability::Process)
 }
 
 pub(crate) fn client() -> Client {
