@@ -12,13 +12,13 @@ use pocket_runtime::shutdown::{self, ShutdownTrigger};
 /// How long a test waits for anything at all.
 const DEADLINE: Duration = Duration::from_secs(60);
 
-pub struct World {
-    pub running: Running,
+pub(crate) struct World {
+    pub(crate) running: Running,
     trigger: ShutdownTrigger,
     client: Client,
 }
 
-pub fn options(data: Option<&Path>) -> Options {
+pub(crate) fn options(data: Option<&Path>) -> Options {
     Options {
         data_dir: data.map(Path::to_path_buf),
         block_time: Duration::from_millis(100),
@@ -29,7 +29,7 @@ pub fn options(data: Option<&Path>) -> Options {
     }
 }
 
-pub async fn start(options: Options) -> Result<World, StartError> {
+pub(crate) async fn start(options: Options) -> Result<World, StartError> {
     let (trigger, shutdown) = shutdown::channel(Duration::from_secs(5));
     let running = Localnet::start(options, &shutdown).await?;
     let client = Client::new(ClientOptions {
@@ -45,7 +45,7 @@ pub async fn start(options: Options) -> Result<World, StartError> {
 
 impl World {
     /// Sends one call through the gateway.
-    pub async fn call(&self, service: &str, body: String) -> Response<Bytes> {
+    pub(crate) async fn call(&self, service: &str, body: String) -> Response<Bytes> {
         let request = Request::post(self.running.addresses.gateway_url())
             .header("target-service-id", service)
             .header("content-type", "application/json")
@@ -55,7 +55,7 @@ impl World {
     }
 
     /// Sends the documented call under an id, and checks the answer to the byte; returns the supplier.
-    pub async fn relay(&self, id: u64) -> String {
+    pub(crate) async fn relay(&self, id: u64) -> String {
         let body = format!(r#"{{"jsonrpc":"2.0","method":"eth_blockNumber","params":[],"id":{id}}}"#);
         let answer = self.call("develop-http", body).await;
         let expected = format!(
@@ -67,7 +67,7 @@ impl World {
     }
 
     /// Waits until as many relays are settled.
-    pub async fn settled(&self, relays: i64) {
+    pub(crate) async fn settled(&self, relays: i64) {
         until("every relay is settled", || async {
             let ledger = self.running.ledger().await.expect("a ledger");
             (ledger.settled_proved + ledger.settled_unproved == relays).then_some(()).ok_or(format!("{ledger:?}"))
@@ -75,14 +75,14 @@ impl World {
         .await;
     }
 
-    pub async fn stop(self) -> Summary {
+    pub(crate) async fn stop(self) -> Summary {
         self.trigger.trigger();
         self.running.stopped().await
     }
 }
 
 /// Waits for a condition, and says what was the matter if it does not come.
-pub async fn until<F, Fut>(what: &str, condition: F)
+pub(crate) async fn until<F, Fut>(what: &str, condition: F)
 where
     F: Fn() -> Fut,
     Fut: Future<Output = Result<(), String>>,
