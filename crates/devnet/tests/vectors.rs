@@ -1,6 +1,8 @@
 //! The recordings of a real node against this chain: headers and hashes, and a whole session of transactions from claims
 //! to settlement, byte for byte as they were sent.
 
+#![expect(clippy::unwrap_used, reason = "a recording that cannot be read fails its test")]
+
 use std::{collections::BTreeMap, path::PathBuf};
 
 mod vectors {

@@ -12,7 +12,7 @@ use crate::support::{Net, attribute, facts, find, options};
 fn history(seed: u64, amount: u128) -> Vec<[u8; 32]> {
     let mut options = options();
     options.seed = seed;
-    let mut net = Net::with(facts(), options);
+    let mut net = Net::with(&facts(), options);
     for height in 1..=30 {
         if height % 7 == 0 {
             let message = net.send("app1", "app2", amount);

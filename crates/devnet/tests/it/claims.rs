@@ -38,7 +38,7 @@ fn proved_work_is_paid_by_the_application_and_shared() {
     assert_eq!(own_events(&block)[0], "pocket.tokenomics.EventClaimSettled");
     assert_eq!(*own_events(&block).last().unwrap(), "pocket.service.EventRelayMiningDifficultyUpdated");
     let gained: Vec<i128> =
-        names.iter().zip(before).map(|(name, before)| net.balance(name) as i128 - before as i128).collect();
+        names.iter().zip(before).map(|(name, before)| net.balance(name).cast_signed() - before.cast_signed()).collect();
     assert_eq!(gained, [980_000 - 1_000_000, 210_000, 140_000, 70_000], "the proof cost its fee");
     let state = net.chain.state();
     assert_eq!(state.supply, supply, "what was minted was burned");

@@ -1,6 +1,7 @@
 //! Behaviour of the chain, without its servers.
 
-#![allow(clippy::unwrap_used, reason = "a test may stop where it is surprised")]
+#![expect(clippy::unwrap_used, reason = "a test may stop where it is surprised")]
+#![expect(clippy::disallowed_methods, reason = "these tests damage files and kill processes of the real system")]
 
 mod support;
 

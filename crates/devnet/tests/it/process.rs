@@ -28,17 +28,19 @@ impl Drop for Process {
 impl Process {
     /// Starts the process and waits until it says where it listens.
     fn start(config: &Path) -> Self {
-        let mut child = Command::new(env!("CARGO_BIN_EXE_pocket-devnet"))
+        let child = Command::new(env!("CARGO_BIN_EXE_pocket-devnet"))
             .arg("--config")
             .arg(config)
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
             .spawn()
             .unwrap();
+        // From here on the process ends when this does.
+        let mut process = Self { child, rpc: String::new() };
         let (sender, lines) = std::sync::mpsc::channel();
         for stream in [
-            Box::new(child.stdout.take().unwrap()) as Box<dyn std::io::Read + Send>,
-            Box::new(child.stderr.take().unwrap()),
+            Box::new(process.child.stdout.take().unwrap()) as Box<dyn std::io::Read + Send>,
+            Box::new(process.child.stderr.take().unwrap()),
         ] {
             let sender = sender.clone();
             std::thread::spawn(move || {
@@ -53,7 +55,8 @@ impl Process {
             if let Ok(event) = serde_json::from_str::<Value>(&line)
                 && let Some(rpc) = event["rpc"].as_str()
             {
-                return Self { child, rpc: rpc.to_owned() };
+                rpc.clone_into(&mut process.rpc);
+                return process;
             }
             heard.push(line);
         }

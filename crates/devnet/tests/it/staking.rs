@@ -105,8 +105,8 @@ fn an_application_changes_its_service_from_the_next_session() {
     assert_eq!(net.deliver("app1", message).code, 0);
     net.make_until(11);
     let staked = |service: &str, height| {
-        let state = net.chain.state();
-        let application = state.applications.get(&net.address("app1")).unwrap();
+        let chain = net.chain.state();
+        let application = chain.applications.get(&net.address("app1")).unwrap();
         pocket_protocol::session::application_is_staked_for(application, service, height)
     };
     assert!(staked(SERVICE, 10) && !staked("develop-grpc", 10));
@@ -125,8 +125,9 @@ fn delegations_end_with_the_session_and_are_then_forgotten() {
     assert_eq!(net.deliver("app1", undelegate.clone()).code, 0);
     let application = |net: &Net| net.chain.state().applications.get(&net.address("app1")).unwrap().as_ref().clone();
     assert!(application(&net).delegatee_gateway_addresses.is_empty());
-    assert_eq!(application(&net).pending_undelegations[&10].gateway_addresses, [gateway_address.clone()]);
-    assert_eq!(pocket_protocol::ring::delegatees(&application(&net), 10), [gateway_address.clone()]);
+    let gateways = [gateway_address.clone()];
+    assert_eq!(application(&net).pending_undelegations[&10].gateway_addresses, gateways);
+    assert_eq!(pocket_protocol::ring::delegatees(&application(&net), 10), gateways);
     assert!(pocket_protocol::ring::delegatees(&application(&net), 20).is_empty());
     assert_eq!(net.deliver("app1", undelegate).code, 1, "there is nothing left to end");
     net.make_until(40);
@@ -152,8 +153,8 @@ fn a_gateway_that_unstakes_loses_its_delegations() {
     net.make_until(20);
     assert_eq!(net.balance("gateway1"), before + 2_000_000);
     assert!(net.chain.state().gateways.is_empty());
-    let stake = MsgStakeGateway { address, stake: Some(amount(1_500_000)) };
-    assert_eq!(net.deliver("gateway1", pocket_proto::any(&stake)).code, 0);
+    let again = MsgStakeGateway { address, stake: Some(amount(1_500_000)) };
+    assert_eq!(net.deliver("gateway1", pocket_proto::any(&again)).code, 0);
     assert_eq!(net.chain.state().balance(Address::module("gateway").as_str()), 1_500_000);
 }
 

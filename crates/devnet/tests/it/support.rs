@@ -66,11 +66,11 @@ pub(crate) fn amount(coins: u128) -> Coin {
 
 impl Net {
     pub(crate) fn new() -> Self {
-        Self::with(facts(), options())
+        Self::with(&facts(), options())
     }
 
-    pub(crate) fn with(facts: Facts, options: Options) -> Self {
-        let state = genesis::state(&facts, options.seed).unwrap();
+    pub(crate) fn with(facts: &Facts, options: Options) -> Self {
+        let state = genesis::state(facts, options.seed).unwrap();
         let clock = Clock::new(Pace::Manual, 1_000, state.time);
         Self::over(Chain::new(Engine::new(options, clock, state, VecDeque::new())))
     }

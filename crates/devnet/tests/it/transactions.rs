@@ -99,7 +99,7 @@ fn a_message_announces_itself_before_what_it_does() {
 fn a_fee_below_the_least_price_is_refused() {
     let mut options = options();
     options.minimum_gas_price = 1_000_000_000_000; // 0.000001upokt
-    let mut net = Net::with(facts(), options);
+    let mut net = Net::with(&facts(), options);
     net.make_until(1);
     let message = net.send("app1", "app2", 5);
     let tx = net.sign("app1", std::slice::from_ref(&message), 4);
@@ -114,7 +114,7 @@ fn a_fee_below_the_least_price_is_refused() {
 fn an_account_publishes_its_key_with_its_first_transaction() {
     let mut facts = facts();
     facts.public_keys_at_genesis = false;
-    let mut net = Net::with(facts, options());
+    let mut net = Net::with(&facts, options());
     net.make_until(1);
     let app1 = net.address("app1");
     assert_eq!(net.chain.state().public_key(app1.as_str()), None);

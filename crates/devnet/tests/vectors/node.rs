@@ -31,6 +31,10 @@ fn hash(value: &Value) -> [u8; 32] {
     hex::decode(value.as_str().unwrap()).unwrap().try_into().unwrap()
 }
 
+fn code(result: &Value) -> u32 {
+    u32::try_from(integer(&result["code"])).unwrap()
+}
+
 fn integer(value: &Value) -> i64 {
     value.as_i64().unwrap_or_else(|| value.as_str().unwrap().parse().unwrap())
 }
@@ -45,7 +49,10 @@ fn without_path(text: &str) -> String {
     }
 }
 
-fn recorded_events(events: &Value) -> Vec<(String, Vec<(String, String)>)> {
+/// Types of events, and their attributes in order.
+type Events = Vec<(String, Vec<(String, String)>)>;
+
+fn recorded_events(events: &Value) -> Events {
     let attributes = |event: &Value| {
         let all = event["attributes"].as_array().unwrap().iter();
         all.map(|one| (text(one, "key").to_owned(), text(one, "value").to_owned())).collect()
@@ -53,7 +60,7 @@ fn recorded_events(events: &Value) -> Vec<(String, Vec<(String, String)>)> {
     events.as_array().unwrap().iter().map(|event| (text(event, "type").to_owned(), attributes(event))).collect()
 }
 
-fn pocket_events<'a>(events: impl Iterator<Item = &'a Event>) -> Vec<(String, Vec<(String, String)>)> {
+fn pocket_events<'a>(events: impl Iterator<Item = &'a Event>) -> Events {
     events
         .filter(|event| event.r#type.starts_with("pocket."))
         .map(|event| {
@@ -77,7 +84,7 @@ fn time_for(bytes: &[u8], log: &str) -> Option<Time> {
 }
 
 fn check_delivered(name: &str, recorded: &Value, result: &ExecTxResult) {
-    assert_eq!(result.code, integer(&recorded["code"]) as u32, "{name}: code; {}", result.log);
+    assert_eq!(result.code, code(recorded), "{name}: code; {}", result.log);
     assert_eq!(result.codespace, text(recorded, "codespace"), "{name}: codespace");
     let log = text(recorded, "log");
     if log.starts_with("recovered: ") {
@@ -123,7 +130,7 @@ fn replay(file: &Value, chain: &Chain, mut at_height: impl FnMut(i64, &Chain)) -
         if let Some(time) = time_for(&bytes, text(check, "raw_log")) {
             assert!(chain.amend(|state| state.time = time));
         }
-        let wanted = integer(&check["code"]) as u32;
+        let wanted = code(check);
         match chain.submit(&bytes) {
             Err(SubmitError::InCache) => assert_eq!(wanted, 19, "{name}"),
             Err(error) => panic!("{name}: {error}"),
@@ -185,7 +192,7 @@ fn vectors_node_a_whole_session_goes_as_on_the_node() {
     });
     let (start, seed_height) = (integer(&session["end"]) - 9, integer(&seed["seed_block_height"]));
     let mut settled = Vec::new();
-    let mut checked: BTreeMap<i64, Vec<(String, Vec<(String, String)>)>> = BTreeMap::new();
+    let mut checked: BTreeMap<i64, Events> = BTreeMap::new();
     let count = replay(&file, &chain, |height, chain| {
         // The recorded hashes take the place of ours, so that the recorded session and proof path are the chain's.
         if height == start {
@@ -263,7 +270,7 @@ fn vectors_node_sessions_trees_and_seeds_are_the_chains() {
         let mut ours = pocket_crypto::smst::Trie::with_capacity(8);
         for relay in tree["relays"].as_array().unwrap() {
             let bytes = hex::decode(text(relay, "relay_bytes")).unwrap();
-            let weight = integer(&tree["weight"]) as u64;
+            let weight = integer(&tree["weight"]).unsigned_abs();
             let stored = pocket_protocol::relay::StoredRelay::from_bytes(bytes);
             ours.insert(&stored.hash, &stored.bytes, weight);
         }

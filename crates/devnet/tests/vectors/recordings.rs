@@ -30,7 +30,7 @@ fn number(value: &Value) -> i64 {
 fn block_id(value: &Value) -> BlockId {
     BlockId {
         hash: hash(&value["hash"]),
-        parts_total: value["parts"]["total"].as_u64().unwrap() as u32,
+        parts_total: value["parts"]["total"].as_u64().unwrap().try_into().unwrap(),
         parts_hash: hash(&value["parts"]["hash"]),
     }
 }

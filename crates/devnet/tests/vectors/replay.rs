@@ -25,7 +25,7 @@ pub(crate) fn options() -> Options {
 /// Returns a chain over the recorded network's facts that stands at `height`.
 pub(crate) fn chain_at(height: i64, change: impl FnOnce(&mut State)) -> Chain {
     let mut facts = Facts::localnet("seed").unwrap();
-    facts.relayer_endpoint = "relayer.default.svc.cluster.local:8080".to_owned();
+    "relayer.default.svc.cluster.local:8080".clone_into(&mut facts.relayer_endpoint);
     let mut state = genesis::state(&facts, 1).unwrap();
     state.height = height;
     change(&mut state);

@@ -180,7 +180,7 @@ fn tokenomics_param(
         ("global_inflation_per_claim", Some(AsType::AsFloat(value))) => now.global_inflation_per_claim = *value,
         ("mint_ratio", Some(AsType::AsFloat(value))) => now.mint_ratio = *value,
         ("overservicing_bonus_multiplier", Some(AsType::AsUint64(value))) => {
-            now.overservicing_bonus_multiplier = *value
+            now.overservicing_bonus_multiplier = *value;
         }
         (name, _) => return Err(unsupported("tokenomics", name)),
     }
