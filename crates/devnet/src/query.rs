@@ -18,6 +18,14 @@ fn unreadable<T>(problem: impl Into<String>) -> Result<T, QueryError> {
     Err(QueryError { problem: problem.into() })
 }
 
+/// Says what should have come instead of `found`; a query that just ends is told of as by the node.
+fn expected<T>(what: &str, found: &str) -> Result<T, QueryError> {
+    if found.is_empty() { unreadable(ENDED) } else { unreadable(format!("expected {what} instead of `{found}`")) }
+}
+
+/// Stands for the node's words about a query that ends too early, before its length is known.
+const ENDED: &str = "EOF";
+
 /// Conditions that must all hold.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Query {
@@ -63,6 +71,13 @@ impl Comparison {
 impl Query {
     /// Reads a query such as `tm.event='Tx' AND tx.height>=5`.
     pub fn parse(text: &str) -> Result<Self, QueryError> {
+        Self::read(text).map_err(|error| match error.problem.as_str() {
+            ENDED => QueryError { problem: format!("offset {}: EOF", text.len()) },
+            _ => error,
+        })
+    }
+
+    fn read(text: &str) -> Result<Self, QueryError> {
         if text.len() > QUERY_BYTES_MAX {
             return unreadable(format!("it has {} bytes, at most {QUERY_BYTES_MAX} are read", text.len()));
         }
@@ -150,7 +165,7 @@ fn condition(text: &str) -> Result<(Condition, &str), QueryError> {
     let end = text.find(|character: char| " =<>".contains(character)).unwrap_or(text.len());
     let (key, rest) = text.split_at(end);
     if key.is_empty() {
-        return unreadable(format!("expected a key such as tx.height before `{text}`"));
+        return expected("a key such as tx.height", text);
     }
     let rest = rest.trim_start();
     let word_end = rest.find(char::is_whitespace).unwrap_or(rest.len());
@@ -184,17 +199,17 @@ fn condition(text: &str) -> Result<(Condition, &str), QueryError> {
         let (number, rest) = operand.split_at(end);
         return match number.parse() {
             Ok(number) => done(Test::Number(comparison, number), rest),
-            Err(_) => unreadable(format!("expected a number or a text in single quotes instead of `{number}`")),
+            Err(_) => expected("a number or a text in single quotes", number),
         };
     }
-    unreadable(format!("expected =, <, <=, >, >=, CONTAINS or EXISTS after `{key}`"))
+    expected("=, <, <=, >, >=, CONTAINS or EXISTS", rest)
 }
 
 fn quoted(text: &str) -> Result<(&str, &str), QueryError> {
     let inside = text.strip_prefix('\'');
     match inside.and_then(|inside| inside.split_once('\'')) {
         Some(parts) => Ok(parts),
-        None => unreadable(format!("expected a text in single quotes instead of `{text}`")),
+        None => expected("a text in single quotes", text),
     }
 }
 

@@ -1,6 +1,7 @@
 //! Staking, unstaking, delegating.
 
-use pocket_crypto::address::Address;
+use pocket_config::facts::{Account, Amount, RevShare, Supplier};
+use pocket_crypto::{address::Address, keys::SecretKey};
 use pocket_proto::pocket::{
     application::{MsgDelegateToGateway, MsgStakeApplication, MsgUndelegateFromGateway, MsgUnstakeApplication},
     gateway::{MsgStakeGateway, MsgUnstakeGateway},
@@ -10,7 +11,7 @@ use pocket_proto::pocket::{
     supplier::{MsgStakeSupplier, MsgUnstakeSupplier},
 };
 
-use crate::support::{Net, SERVICE, amount, find, own_events};
+use crate::support::{Net, SERVICE, amount, facts, find, options, own_events};
 
 #[test]
 fn a_supplier_that_unstakes_serves_out_its_session_and_gets_its_stake_back() {
@@ -215,4 +216,36 @@ fn a_remembered_choice_of_suppliers_is_the_choice() {
     net.make_until(21);
     check(&net);
     assert_eq!(net.session(21).suppliers.len(), 14);
+}
+
+#[test]
+fn thousands_of_suppliers_are_chosen_from() {
+    const SUPPLIERS: usize = 3_000;
+    let mut facts = facts();
+    let model = facts.suppliers[0].clone();
+    for number in 0..SUPPLIERS {
+        let key = SecretKey::from_secret(format!("supplier {number}").as_bytes());
+        let name = format!("many{number}");
+        facts.accounts.push(Account {
+            name: name.clone(),
+            address: key.address().to_string(),
+            public_key: key.public_key().to_string(),
+            balance_upokt: Amount(10_000_000),
+        });
+        let rev_share = vec![RevShare { account: name.clone(), percentage: 100 }];
+        facts.suppliers.push(Supplier { account: name.clone(), owner: name, rev_share, ..model.clone() });
+    }
+    let net = Net::with(&facts, options());
+    net.make_until(25);
+    let state = net.chain.state();
+    assert_eq!(state.suppliers.size(), SUPPLIERS + 15);
+    let mut seen = std::collections::BTreeSet::new();
+    for height in [5, 15, 25] {
+        let session = net.session(height);
+        assert_eq!(session.suppliers.len(), 15);
+        seen.extend(session.suppliers.into_iter().map(|supplier| supplier.operator_address));
+    }
+    assert!(seen.len() > 40, "each session chooses others: {}", seen.len());
+    let hydrated = state.suppliers.keys().map(|operator| state.supplier_hydrated(operator.as_str()).unwrap());
+    assert!(hydrated.into_iter().all(|supplier| supplier.service_config_history.len() == 5));
 }
