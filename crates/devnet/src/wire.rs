@@ -82,7 +82,9 @@ pub enum ServeError {
         source: BindError,
     },
     /// Control would be open to others.
-    #[error("control_addr: {address} is not a loopback address, and whoever reaches it commands the chain; use 127.0.0.1")]
+    #[error(
+        "control_addr: {address} is not a loopback address, and whoever reaches it commands the chain; use 127.0.0.1"
+    )]
     ControlNotLoopback {
         /// The address.
         address: SocketAddr,
@@ -98,6 +100,12 @@ async fn bind(what: &'static str, setting: &'static str, address: &str) -> Resul
 /// # Errors
 /// When an address cannot be had, or control would listen on more than the loopback.
 pub async fn serve(chain: &Chain, settings: &Settings, shutdown: &Shutdown) -> Result<Servers, ServeError> {
+    let asked: Result<SocketAddr, _> = settings.control_addr.parse();
+    if let Ok(address) = asked
+        && !address.ip().is_loopback()
+    {
+        return Err(ServeError::ControlNotLoopback { address });
+    }
     let grpc = bind("gRPC", "grpc_addr", &settings.grpc_addr).await?;
     let rpc = bind("RPC", "rpc_addr", &settings.rpc_addr).await?;
     let rest = bind("REST", "rest_addr", &settings.rest_addr).await?;
@@ -108,12 +116,6 @@ pub async fn serve(chain: &Chain, settings: &Settings, shutdown: &Shutdown) -> R
         rest_addr: rest.local_addr(),
         control_addr: control.local_addr(),
     };
-    let asked: Result<SocketAddr, _> = settings.control_addr.parse();
-    if let Ok(address) = asked
-        && !address.ip().is_loopback()
-    {
-        return Err(ServeError::ControlNotLoopback { address });
-    }
     let queries = grpc::Queries { chain: chain.clone(), rpc_address: Arc::from(bound.rpc_addr.to_string()) };
     let tasks = vec![
         spawn_grpc("devnet-grpc", grpc, queries.routes().await, shutdown),
@@ -124,7 +126,12 @@ pub async fn serve(chain: &Chain, settings: &Settings, shutdown: &Shutdown) -> R
     Ok(Servers { bound, tasks })
 }
 
-fn spawn_grpc(name: &'static str, listener: TcpListener, routes: tonic::service::Routes, shutdown: &Shutdown) -> Task<()> {
+fn spawn_grpc(
+    name: &'static str,
+    listener: TcpListener,
+    routes: tonic::service::Routes,
+    shutdown: &Shutdown,
+) -> Task<()> {
     let shutdown = shutdown.clone();
     task::spawn(name, async move {
         if let Err(error) = pocket_runtime::grpc::serve(listener, routes, shutdown).await {

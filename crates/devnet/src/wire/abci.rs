@@ -60,7 +60,11 @@ pub(super) async fn query(queries: &Queries, path: &str, data: Bytes, height: i6
                 Code::Unauthenticated => (4, "unauthorized"),
                 _ => (18, "invalid request"),
             };
-            refused(code, format!("rpc error: code = {:?} desc = {}: {suffix}", status.code(), status.message()), height)
+            refused(
+                code,
+                format!("rpc error: code = {:?} desc = {}: {suffix}", status.code(), status.message()),
+                height,
+            )
         }
     }
 }

@@ -6,7 +6,8 @@ use pocket_proto::{
         AdvanceRequest, AdvanceResponse, ClearFaultsRequest, ClearFaultsResponse, FaultRequest, FaultResponse,
         HaltRequest, HaltResponse, ListFaultsRequest, ListFaultsResponse, RestoreRequest, RestoreResponse,
         ResumeRequest, ResumeResponse, SetTimeRequest, SetTimeResponse, SnapshotRequest, SnapshotResponse,
-        StatusRequest, StatusResponse, TimeMode, WarpToRequest, WarpToResponse, control_server, warp_to_request::Target,
+        StatusRequest, StatusResponse, TimeMode, WarpToRequest, WarpToResponse, control_server,
+        warp_to_request::Target,
     },
 };
 use pocket_runtime::task;
@@ -150,7 +151,10 @@ impl control_server::Control for Control {
         Ok(Response::new(ListFaultsResponse { faults: self.chain.faults() }))
     }
 
-    async fn clear_faults(&self, request: Request<ClearFaultsRequest>) -> Result<Response<ClearFaultsResponse>, Status> {
+    async fn clear_faults(
+        &self,
+        request: Request<ClearFaultsRequest>,
+    ) -> Result<Response<ClearFaultsResponse>, Status> {
         let cleared = self.chain.clear_faults(&request.into_inner().ids);
         Ok(Response::new(ClearFaultsResponse { cleared }))
     }

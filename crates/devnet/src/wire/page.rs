@@ -34,7 +34,8 @@ pub(super) fn cut<T>(
         usize::try_from(request.offset).unwrap_or(usize::MAX)
     };
     let mut rest = entries.into_iter().skip(skipped);
-    let page: Vec<T> = rest.by_ref().take(usize::try_from(limit).unwrap_or(usize::MAX)).map(|(_, entry)| entry).collect();
+    let page: Vec<T> =
+        rest.by_ref().take(usize::try_from(limit).unwrap_or(usize::MAX)).map(|(_, entry)| entry).collect();
     let next_key = rest.next().map(|(key, _)| key).unwrap_or_default();
     let total = if count_total && !by_key { total as u64 } else { 0 };
     Ok((page, PageResponse { next_key, total }))

@@ -124,7 +124,9 @@ struct Call<'a> {
 impl Call<'_> {
     /// Returns the id to echo: a number or a text. Anything else is not answered, as for a notification.
     fn id(&self) -> Option<&str> {
-        self.id.map(RawValue::get).filter(|id| id.starts_with(['"', '-']) || id.starts_with(|c: char| c.is_ascii_digit()))
+        self.id
+            .map(RawValue::get)
+            .filter(|id| id.starts_with(['"', '-']) || id.starts_with(|c: char| c.is_ascii_digit()))
     }
 }
 

@@ -6,7 +6,7 @@ use serde::de::{Deserialize, Deserializer, MapAccess, SeqAccess, Visitor};
 
 /// JSON that keeps the order of its keys.
 #[derive(Debug, Clone, PartialEq)]
-pub enum Json {
+pub(crate) enum Json {
     Null,
     Bool(bool),
     Number(f64),
@@ -17,22 +17,22 @@ pub enum Json {
 
 impl Json {
     #[track_caller]
-    pub fn parse(text: &str) -> Self {
+    pub(crate) fn parse(text: &str) -> Self {
         serde_json::from_str(text).unwrap_or_else(|error| panic!("{error}: {text}"))
     }
 
-    pub fn get(&self, key: &str) -> &Self {
+    pub(crate) fn get(&self, key: &str) -> &Self {
         match self {
             Self::Object(fields) => fields.iter().find(|(name, _)| name == key).map_or(&Self::Null, |(_, value)| value),
             _ => &Self::Null,
         }
     }
 
-    pub fn at(&self, path: &[&str]) -> &Self {
+    pub(crate) fn at(&self, path: &[&str]) -> &Self {
         path.iter().fold(self, |json, key| json.get(key))
     }
 
-    pub fn text(&self) -> &str {
+    pub(crate) fn text(&self) -> &str {
         match self {
             Self::Text(text) => text,
             _ => "",
@@ -40,7 +40,7 @@ impl Json {
     }
 
     /// Drops a key wherever it occurs.
-    pub fn without(&mut self, key: &str) {
+    pub(crate) fn without(&mut self, key: &str) {
         match self {
             Self::List(items) => items.iter_mut().for_each(|item| item.without(key)),
             Self::Object(fields) => {
@@ -51,8 +51,20 @@ impl Json {
         }
     }
 
+    /// Sorts the keys of all objects, for recordings that did not keep their order.
+    pub(crate) fn sort(&mut self) {
+        match self {
+            Self::List(items) => items.iter_mut().for_each(Self::sort),
+            Self::Object(fields) => {
+                fields.sort_by(|a, b| a.0.cmp(&b.0));
+                fields.iter_mut().for_each(|(_, value)| value.sort());
+            }
+            _ => {}
+        }
+    }
+
     /// Sorts the keys of the object at a key, whose order means nothing.
-    pub fn sort_at(&mut self, key: &str) {
+    pub(crate) fn sort_at(&mut self, key: &str) {
         if let Self::Object(fields) = self {
             for (name, value) in fields {
                 if name == key {
@@ -129,7 +141,7 @@ const WORDS: [&str; 3] = ["log", "raw_log", "data"];
 
 /// Writes what must be alike of two answers: keys in their order, kinds of values, lengths of lists of events, and the
 /// values of keys that say what something is.
-pub fn skeleton(json: &Json) -> String {
+pub(crate) fn skeleton(json: &Json) -> String {
     let mut out = String::new();
     write_skeleton("", json, &mut out);
     out
@@ -152,8 +164,11 @@ fn write_skeleton(key: &str, json: &Json, out: &mut String) {
             out.push('[');
             // Lists of texts differ in length from moment to moment; lists of objects are events, results, signatures.
             if items.iter().all(|item| matches!(item, Json::Text(_))) {
-                if let Some(first) = items.first() {
-                    write_skeleton(key, first, out);
+                match items.first() {
+                    // The values of an event's attribute, by `type.attribute`.
+                    Some(_) if key.contains('.') => out.push_str("text"),
+                    Some(first) => write_skeleton(key, first, out),
+                    None => {}
                 }
             } else {
                 for item in items {
@@ -190,7 +205,7 @@ fn form(text: &str) -> &'static str {
 }
 
 /// Strips a text of what is a moment's or a build's own: numbers, hashes, times, source paths.
-pub fn words(text: &str) -> String {
+pub(crate) fn words(text: &str) -> String {
     let text = without_gas_location(&without_path(text));
     let mut out = String::new();
     let mut chars = text.chars().peekable();
@@ -229,15 +244,15 @@ fn without_gas_location(text: &str) -> String {
     }
 }
 
-#[track_caller]
-pub fn assert_alike(name: &str, recorded: &Json, ours: &Json) {
-    let (recorded, ours) = (skeleton(recorded), skeleton(ours));
-    if recorded != ours {
-        let at = recorded.bytes().zip(ours.bytes()).take_while(|(a, b)| a == b).count();
-        let around = |text: &str| {
-            let from = at.saturating_sub(120);
-            text.get(from..).unwrap_or_default().chars().take(360).collect::<String>()
-        };
-        panic!("{name}: the shapes differ\n recorded: …{}\n ours:     …{}", around(&recorded), around(&ours));
-    }
+/// Shows where two texts part.
+pub(crate) fn difference(name: &str, recorded: &str, ours: &str) -> String {
+    let at = recorded.bytes().zip(ours.bytes()).take_while(|(a, b)| a == b).count();
+    let around = |text: &str| {
+        let mut from = at.saturating_sub(160);
+        while !text.is_char_boundary(from) {
+            from -= 1;
+        }
+        text[from.min(text.len())..].chars().take(400).collect::<String>().replace('\n', " ")
+    };
+    format!("{name}:\n recorded …{}\n ours     …{}", around(recorded), around(ours))
 }

@@ -3,6 +3,7 @@
 mod compare;
 mod control;
 mod faults;
+mod node;
 mod rest;
 mod rpc;
 mod situation;

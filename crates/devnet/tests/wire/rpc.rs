@@ -39,7 +39,10 @@ async fn wrong_parameters_are_refused_with_what_is_wrong() {
     let bare = ask(&world, "block", json!({"height": 2})).await;
     assert_eq!(bare["error"]["code"], -32602);
     let data = bare["error"]["data"].as_str().expect("data");
-    assert_eq!(data, r#"error converting json params to arguments: invalid 64-bit integer encoding "2", expected string"#);
+    assert_eq!(
+        data,
+        r#"error converting json params to arguments: invalid 64-bit integer encoding "2", expected string"#
+    );
     let many = ask(&world, "block", json!(["1", "2"])).await;
     assert_eq!(many["error"]["code"], -32602);
     let uri = world.uri("/block?height=two").await;
@@ -90,7 +93,12 @@ async fn genesis_parameters_and_waiting_transactions_are_told() {
 async fn queries_by_path_answer_as_by_grpc() {
     let world = World::open().await;
     world.make_until(4);
-    let service = ask(&world, "abci_query", json!({"path": "/pocket.service.Query/Service", "data": hex::encode(b"\x0a\x04nope")})).await;
+    let service = ask(
+        &world,
+        "abci_query",
+        json!({"path": "/pocket.service.Query/Service", "data": hex::encode(b"\x0a\x04nope")}),
+    )
+    .await;
     let response = &service["result"]["response"];
     assert_eq!((response["code"].as_u64(), response["codespace"].as_str()), (Some(22), Some("sdk")));
     assert!(response["log"].as_str().expect("a log").contains(r#"service ID not found: "nope""#));

@@ -24,17 +24,17 @@ use crate::{files, read, read_text};
 
 /// A session that was recorded.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Session {
-    pub id: String,
-    pub application: String,
-    pub service: String,
-    pub start: i64,
+pub(crate) struct Session {
+    pub(crate) id: String,
+    pub(crate) application: String,
+    pub(crate) service: String,
+    pub(crate) start: i64,
 }
 
 /// Everything the recordings tell about the recorded chain.
-pub struct Recorded {
-    pub first: i64,
-    pub last: i64,
+pub(crate) struct Recorded {
+    pub(crate) first: i64,
+    pub(crate) last: i64,
     times: BTreeMap<i64, Time>,
     hashes: BTreeMap<i64, [u8; 32]>,
     sessions: Vec<Session>,
@@ -45,7 +45,7 @@ pub struct Recorded {
 }
 
 impl Recorded {
-    pub fn read() -> Self {
+    pub(crate) fn read() -> Self {
         let mut recorded = Self {
             first: i64::MAX,
             last: 0,
@@ -68,6 +68,8 @@ impl Recorded {
                 }
             }
         }
+        // What the recorded miner kept names more hashes.
+        digests_in(&read_text(&crate::folder().join("node/redis.json")), &mut digests);
         recorded.sessions.sort_by_key(|session| session.start);
         recorded.sessions.dedup();
         for session in recorded.sessions.clone() {
@@ -115,7 +117,8 @@ impl Recorded {
         match value {
             Value::Array(items) => items.iter().for_each(|item| self.look_for_sessions(item)),
             Value::Object(fields) => {
-                if let (Some(id), Some(start)) = (value["session_id"].as_str(), number(&value["session_start_block_height"]))
+                if let (Some(id), Some(start)) =
+                    (value["session_id"].as_str(), number(&value["session_start_block_height"]))
                 {
                     self.sessions.push(Session {
                         id: id.to_owned(),
@@ -136,13 +139,13 @@ impl Recorded {
     }
 
     /// Returns the height that was newest at a moment: that of the last answer before it that tells.
-    pub fn height_at(&self, captured: &str) -> i64 {
+    pub(crate) fn height_at(&self, captured: &str) -> i64 {
         let before = self.moments.range(..=captured.to_owned()).next_back().map(|(_, height)| *height);
         before.or_else(|| self.moments.values().next().copied()).expect("some answers tell their height")
     }
 
     /// Returns the time of a block: recorded, or in between.
-    pub fn time_of(&self, height: i64) -> Time {
+    pub(crate) fn time_of(&self, height: i64) -> Time {
         if let Some(time) = self.times.get(&height) {
             return *time;
         }
@@ -153,7 +156,7 @@ impl Recorded {
     }
 
     /// Makes the next block, at the recorded time and with the recorded hash where they are known.
-    pub fn make_block(&self, chain: &Chain) {
+    pub(crate) fn make_block(&self, chain: &Chain) {
         let height = chain.height() + 1;
         let time = self.time_of(height);
         assert!(chain.amend(|state| state.time = time.plus_nanos(-1_000_000)));
@@ -180,7 +183,7 @@ impl Recorded {
     }
 
     /// Returns which session ids are others here, ours by the recorded.
-    pub fn renamed(&self, chain: &Chain) -> BTreeMap<String, String> {
+    pub(crate) fn renamed(&self, chain: &Chain) -> BTreeMap<String, String> {
         let state = chain.state();
         let mut renamed = BTreeMap::new();
         for session in self.sessions.iter().filter(|session| session.start <= state.height) {
@@ -221,7 +224,7 @@ fn digests_in(text: &str, into: &mut BTreeSet<[u8; 32]>) {
 }
 
 /// Replaces every occurrence of texts by others of the same length.
-pub fn rename(bytes: &[u8], names: &BTreeMap<String, String>) -> Vec<u8> {
+pub(crate) fn rename(bytes: &[u8], names: &BTreeMap<String, String>) -> Vec<u8> {
     let mut bytes = bytes.to_vec();
     for (from, to) in names {
         assert_eq!(from.len(), to.len(), "names of the same length keep messages whole");
@@ -240,7 +243,7 @@ pub fn rename(bytes: &[u8], names: &BTreeMap<String, String>) -> Vec<u8> {
 }
 
 /// Returns the account that signed a transaction, and the sequence it gave; nothing for what is no transaction.
-pub fn signer(bytes: &[u8]) -> Option<(PublicKey, u64, bool)> {
+pub(crate) fn signer(bytes: &[u8]) -> Option<(PublicKey, u64, bool)> {
     let decoded = pocket_protocol::tx::decode(bytes).ok()?;
     let key = decoded.public_key(0).ok()??;
     Some((key, decoded.sequence(0), decoded.body.unordered))
@@ -248,7 +251,7 @@ pub fn signer(bytes: &[u8]) -> Option<(PublicKey, u64, bool)> {
 
 /// Rewrites a recorded transaction for our sessions, and signs it anew if that changed it: for another chain if the
 /// recorded one was.
-pub fn adapt(bytes: &[u8], chain: &Chain, names: &BTreeMap<String, String>, wrong_chain: bool) -> Vec<u8> {
+pub(crate) fn adapt(bytes: &[u8], chain: &Chain, names: &BTreeMap<String, String>, wrong_chain: bool) -> Vec<u8> {
     let Ok(mut raw) = TxRaw::decode(bytes) else { return bytes.to_vec() };
     let body = rename(&raw.body_bytes, names);
     if body == raw.body_bytes {
@@ -273,7 +276,7 @@ pub fn adapt(bytes: &[u8], chain: &Chain, names: &BTreeMap<String, String>, wron
 
 /// Gives the signer of a transaction the sequence that it had, unless the recording is about a wrong one, or what is
 /// waiting decides it.
-pub fn expect_sequence(chain: &Chain, bytes: &[u8], recorded_log: &str) {
+pub(crate) fn expect_sequence(chain: &Chain, bytes: &[u8], recorded_log: &str) {
     let Some((key, sequence, unordered)) = signer(bytes) else { return };
     if unordered || !chain.pending().is_empty() {
         return;
@@ -288,6 +291,6 @@ pub fn expect_sequence(chain: &Chain, bytes: &[u8], recorded_log: &str) {
 }
 
 /// Reads a recording by its path.
-pub fn recording(path: &std::path::Path) -> Value {
+pub(crate) fn recording(path: &std::path::Path) -> Value {
     read(path)
 }

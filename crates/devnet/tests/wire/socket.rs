@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde_json::Value;
 
 use crate::{
-    compare::{Json, skeleton},
+    compare::{Json, difference, skeleton},
     files,
     situation::{Recorded, recording},
     world::World,
@@ -53,7 +53,8 @@ async fn vectors_recorded_websocket_frames_come_as_from_the_node() {
     let mut sockets = Vec::new();
     for connection in connections.as_array().expect("connections") {
         let mut socket = world.socket().await;
-        let mut answers = frames_of(connection, "node").filter(|frame| !frame.contains("\"query\"")).collect::<Vec<_>>();
+        let mut answers =
+            frames_of(connection, "node").filter(|frame| !frame.contains("\"query\"")).collect::<Vec<_>>();
         answers.reverse();
         for frame in frames_of(connection, "client").filter(|frame| !frame.contains("unsubscribe_all")) {
             let ours = socket.ask(&frame).await;
@@ -106,7 +107,7 @@ async fn vectors_recorded_websocket_frames_come_as_from_the_node() {
                 continue;
             }
             let (theirs, ours) = (skeleton(&theirs), skeleton(&ours));
-            assert!(theirs == ours, "{key:?}\n recorded {theirs}\n ours     {ours}");
+            assert!(theirs == ours, "{}", difference(&format!("{key:?}"), &theirs, &ours));
             *cases.entry(key.1.clone()).or_default() += 1;
         }
         if let Some(leave) = leave {
@@ -190,7 +191,12 @@ async fn subscriptions_are_limited_and_queries_of_all_kinds_work() {
     assert!(unknown.contains("-32601"));
     let broken = socket.ask("{bad").await;
     assert!(broken.contains("-32700") && !broken.contains("\"id\""), "{broken}");
-    assert!(socket.ask(r#"{"jsonrpc":"2.0","id":10,"method":"unsubscribe_all","params":{}}"#).await.contains(r#""result":{}"#));
+    assert!(
+        socket
+            .ask(r#"{"jsonrpc":"2.0","id":10,"method":"unsubscribe_all","params":{}}"#)
+            .await
+            .contains(r#""result":{}"#)
+    );
     // Only blocks whose events match.
     let minted = r#"{"jsonrpc":"2.0","id":11,"method":"subscribe","params":{"query":"tm.event='NewBlock' AND mint.amount='0'"}}"#;
     socket.ask(minted).await;

@@ -20,7 +20,7 @@ use prost::Message;
 use serde_json::Value;
 
 use crate::{
-    compare::{Json, assert_alike, skeleton, words},
+    compare::{Json, difference, skeleton, words},
     files,
     situation::{Recorded, adapt, expect_sequence, recording, rename},
     world::{World, unary},
@@ -141,8 +141,10 @@ fn items(recorded: &Recorded) -> Vec<Item> {
     for (name, path) in files("node/grpc") {
         let value = recording(&path);
         let message = value["error"]["message"].as_str().unwrap_or_default();
-        let told = number_after(message, "current block height (").or_else(|| number_after(message, "last committed block height "));
-        let height = match told.or_else(|| value["response_headers"]["x-cosmos-block-height"][0].as_str()?.parse().ok()) {
+        let told = number_after(message, "current block height (")
+            .or_else(|| number_after(message, "last committed block height "));
+        let height = match told.or_else(|| value["response_headers"]["x-cosmos-block-height"][0].as_str()?.parse().ok())
+        {
             Some(height) => height,
             // A simulation of a transaction whose story is known.
             None if text(&value, "method").ends_with("/Simulate") => {
@@ -230,8 +232,12 @@ impl Replay {
     }
 
     fn ours(&self, tx: &[u8], wrong_chain: bool) -> Vec<u8> {
-        let sessions: BTreeMap<String, String> =
-            self.names.iter().filter(|(from, _)| from.bytes().all(|byte| !byte.is_ascii_uppercase())).map(|(a, b)| (a.clone(), b.clone())).collect();
+        let sessions: BTreeMap<String, String> = self
+            .names
+            .iter()
+            .filter(|(from, _)| from.bytes().all(|byte| !byte.is_ascii_uppercase()))
+            .map(|(a, b)| (a.clone(), b.clone()))
+            .collect();
         adapt(tx, &self.world.chain, &sessions, wrong_chain)
     }
 
@@ -246,7 +252,12 @@ impl Replay {
     }
 
     /// Sends a request of `node/grpc` or of a transaction's story; returns the answer as JSON, or code and message.
-    async fn call(&self, method: &str, metadata: &[(String, String)], request: Vec<u8>) -> Result<(Json, i64), (i32, String)> {
+    async fn call(
+        &self,
+        method: &str,
+        metadata: &[(String, String)],
+        request: Vec<u8>,
+    ) -> Result<(Json, i64), (i32, String)> {
         let answered = unary(self.world.grpc(), method, metadata, request).await;
         match answered {
             Ok((bytes, headers)) => {
@@ -292,17 +303,24 @@ impl Replay {
         let error = &recorded["error"];
         match (answered, error.is_object()) {
             (Err((code, message)), true) => {
-                if i64::from(code) != error["code"].as_i64().expect("a code") || words(&message) != words(&renamed_text(text(error, "message"), &self.names)) {
+                if i64::from(code) != error["code"].as_i64().expect("a code")
+                    || words(&message) != words(&renamed_text(text(error, "message"), &self.names))
+                {
                     self.failures.push(format!("{name}: recorded {error}, ours {code} {message}"));
                 }
             }
             (Ok((mut ours, height)), false) => {
-                let told: i64 = recorded["response_headers"]["x-cosmos-block-height"][0].as_str().expect("a height").parse().expect("a number");
+                let told: i64 = recorded["response_headers"]["x-cosmos-block-height"][0]
+                    .as_str()
+                    .expect("a height")
+                    .parse()
+                    .expect("a number");
                 if height != told {
                     self.failures.push(format!("{name}: recorded at {told}, ours at {height}"));
                 }
                 let recorded_text = renamed_text(&recorded["response_json"].to_string(), &self.names);
-                let mut theirs = json_of_answer(&self.outputs[&method], text(recorded, "response_hex"), &recorded_text, &self.names);
+                let mut theirs =
+                    json_of_answer(&self.outputs[&method], text(recorded, "response_hex"), &recorded_text, &self.names);
                 if service == "cosmos.base.tendermint.v1beta1.Service.GetNodeInfo" {
                     for json in [&mut ours, &mut theirs] {
                         for key in ["build_deps", "name", "app_name", "version", "go_version", "rpc_address"] {
@@ -325,7 +343,9 @@ impl Replay {
                     self.failures.push(difference(name, &format!("{theirs:?}"), &format!("{ours:?}")));
                 }
             }
-            (answered, _) => self.failures.push(format!("{name}: recorded {error}, ours {:.300}", format!("{answered:?}"))),
+            (answered, _) => {
+                self.failures.push(format!("{name}: recorded {error}, ours {:.300}", format!("{answered:?}")))
+            }
         }
         self.count(&format!("grpc {service}"));
     }
@@ -385,7 +405,11 @@ impl Replay {
                 Ok((ours, _)) if !hex.is_empty() => {
                     let theirs = json_of_answer("cosmos.tx.v1beta1.SimulateResponse", hex, "", &self.names);
                     if skeleton(&theirs) != skeleton(&ours) {
-                        self.failures.push(difference(&format!("{name} simulated"), &skeleton(&theirs), &skeleton(&ours)));
+                        self.failures.push(difference(
+                            &format!("{name} simulated"),
+                            &skeleton(&theirs),
+                            &skeleton(&ours),
+                        ));
                     }
                 }
                 other => self.failures.push(format!("{name}: simulated: recorded {message}, ours {other:?}")),
@@ -394,19 +418,25 @@ impl Replay {
         if !self.sent.contains_key(&theirs) {
             expect_sequence(&self.world.chain, &ours, &log);
             let result = if broadcast["rpc_response_body"].is_string() {
-                let body = format!(r#"{{"id":7,"jsonrpc":"2.0","method":"broadcast_tx_sync","params":{{"tx":"{}"}}}}"#, BASE64_STANDARD.encode(&ours));
+                let body = format!(
+                    r#"{{"id":7,"jsonrpc":"2.0","method":"broadcast_tx_sync","params":{{"tx":"{}"}}}}"#,
+                    BASE64_STANDARD.encode(&ours)
+                );
                 let answer = self.world.rpc(&body).await;
                 broadcast_result(&serde_json::json!({ "rpc_response_body": answer.body }))
             } else {
                 let request = tx::BroadcastTxRequest { tx_bytes: ours.clone(), mode: 2 }.encode_to_vec();
-                let (answer, _) = self.call("/cosmos.tx.v1beta1.Service/BroadcastTx", &[], request).await.expect("an answer");
+                let (answer, _) =
+                    self.call("/cosmos.tx.v1beta1.Service/BroadcastTx", &[], request).await.expect("an answer");
                 let answer = answer.get("tx_response").clone();
                 let code = if let Json::Number(code) = answer.get("code") { *code as u32 } else { 0 };
                 (code, answer.get("codespace").text().to_owned(), answer.get("raw_log").text().to_owned())
             };
             let theirs_log = renamed_text(&log, &self.names);
             if (result.0, &result.1) != (code, &codespace) || words(&result.2) != words(&theirs_log) {
-                self.failures.push(format!("{name}: broadcast\n recorded {code} {codespace} {theirs_log}\n ours     {result:?}"));
+                self.failures.push(format!(
+                    "{name}: broadcast\n recorded {code} {codespace} {theirs_log}\n ours     {result:?}"
+                ));
             }
             self.sent.insert(theirs, result);
         }
@@ -419,10 +449,15 @@ impl Replay {
         let hash = renamed_text(text(recorded, "tx_hash"), &self.names);
         if let Some(theirs) = recorded["rpc_tx_response_body"].as_str() {
             let hash = BASE64_STANDARD.encode(hex::decode(&hash).expect("hexadecimal"));
-            let answer = self.world.rpc(&format!(r#"{{"id":7,"jsonrpc":"2.0","method":"tx","params":{{"hash":"{hash}","prove":false}}}}"#)).await;
+            let answer = self
+                .world
+                .rpc(&format!(r#"{{"id":7,"jsonrpc":"2.0","method":"tx","params":{{"hash":"{hash}","prove":false}}}}"#))
+                .await;
             let theirs = Json::parse(&renamed_text(theirs, &self.names));
             let ours = Json::parse(&answer.body);
-            if theirs.at(&["result", "height"]) != ours.at(&["result", "height"]) || skeleton(&theirs) != skeleton(&ours) {
+            if theirs.at(&["result", "height"]) != ours.at(&["result", "height"])
+                || skeleton(&theirs) != skeleton(&ours)
+            {
                 self.failures.push(difference(&format!("{name} by tx"), &skeleton(&theirs), &skeleton(&ours)));
             }
             self.count("tx by rpc");
@@ -430,7 +465,8 @@ impl Replay {
         let hex = text(&recorded["get_tx"], "response_hex");
         if !hex.is_empty() {
             let request = tx::GetTxRequest { hash: hash.to_lowercase() }.encode_to_vec();
-            let (ours, _) = self.call("/cosmos.tx.v1beta1.Service/GetTx", &[], request).await.expect("it is in a block");
+            let (ours, _) =
+                self.call("/cosmos.tx.v1beta1.Service/GetTx", &[], request).await.expect("it is in a block");
             let theirs = json_of_answer("cosmos.tx.v1beta1.GetTxResponse", hex, "", &self.names);
             if skeleton(&theirs) != skeleton(&ours) {
                 self.failures.push(difference(&format!("{name} by GetTx"), &skeleton(&theirs), &skeleton(&ours)));
@@ -511,18 +547,6 @@ fn without_build(text: &str) -> Json {
     json
 }
 
-fn difference(name: &str, recorded: &str, ours: &str) -> String {
-    let at = recorded.bytes().zip(ours.bytes()).take_while(|(a, b)| a == b).count();
-    let around = |text: &str| {
-        let mut from = at.saturating_sub(160);
-        while !text.is_char_boundary(from) {
-            from -= 1;
-        }
-        text[from.min(text.len())..].chars().take(400).collect::<String>().replace('\n', " ")
-    };
-    format!("{name}:\n recorded …{}\n ours     …{}", around(recorded), around(ours))
-}
-
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn vectors_recorded_requests_are_answered_as_by_the_node() {
     let mut replay = Replay::new().await;
@@ -563,6 +587,4 @@ fn vectors_every_folder_of_recordings_is_read() {
     for (name, _) in files("node") {
         assert!(known.contains(&name.as_str()), "node/{name} is read by no test");
     }
-    let alike = Json::parse(r#"{"a":[1,2],"type":"x"}"#);
-    assert_alike("itself", &alike, &alike);
 }

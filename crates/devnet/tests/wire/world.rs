@@ -14,7 +14,7 @@ use pocket_devnet::{
 use pocket_runtime::{
     http::{Client, ClientOptions, Request},
     net,
-    shutdown::{self, Shutdown, ShutdownTrigger},
+    shutdown::{self, ShutdownTrigger},
 };
 use tokio_tungstenite::{WebSocketStream, tungstenite::Message};
 use tonic::{
@@ -24,18 +24,17 @@ use tonic::{
     transport::Channel,
 };
 
-pub const DEADLINE: Duration = Duration::from_secs(20);
+pub(crate) const DEADLINE: Duration = Duration::from_secs(20);
 
-pub struct World {
-    pub chain: Chain,
-    pub bound: Bound,
-    pub shutdown: Shutdown,
+pub(crate) struct World {
+    pub(crate) chain: Chain,
+    pub(crate) bound: Bound,
     http: Client,
     _trigger: ShutdownTrigger,
 }
 
 /// Returns the default settings with ports that the system chooses.
-pub fn settings() -> Settings {
+pub(crate) fn settings() -> Settings {
     let mut settings: Settings = pocket_config::document::load("{}").expect("the defaults are whole").settings;
     for address in
         [&mut settings.grpc_addr, &mut settings.rpc_addr, &mut settings.rest_addr, &mut settings.control_addr]
@@ -47,7 +46,7 @@ pub fn settings() -> Settings {
 
 impl World {
     /// Opens a chain at genesis, whose blocks are made by hand.
-    pub async fn open() -> Self {
+    pub(crate) async fn open() -> Self {
         let mut facts = Facts::localnet("seed").expect("the profile exists");
         "relayer.default.svc.cluster.local:8080".clone_into(&mut facts.relayer_endpoint);
         let state = genesis::state(&facts, 1).expect("the facts make a network");
@@ -64,7 +63,7 @@ impl World {
         Self::over(Chain::new(Engine::new(options, clock, state, VecDeque::new())), &settings()).await
     }
 
-    pub async fn over(chain: Chain, settings: &Settings) -> Self {
+    pub(crate) async fn over(chain: Chain, settings: &Settings) -> Self {
         let (trigger, shutdown) = shutdown::channel(Duration::from_millis(200));
         let servers = wire::serve(&chain, settings, &shutdown).await.expect("free ports");
         let http = Client::new(ClientOptions {
@@ -75,25 +74,25 @@ impl World {
             max_per_host: 8,
             max_response_bytes: 64 << 20,
         });
-        Self { chain, bound: servers.bound, shutdown, http, _trigger: trigger }
+        Self { chain, bound: servers.bound, http, _trigger: trigger }
     }
 
-    pub fn make_until(&self, height: i64) {
+    pub(crate) fn make_until(&self, height: i64) {
         while self.chain.height() < height {
             self.chain.produce_block().expect("a block");
         }
     }
 
-    pub fn grpc(&self) -> Channel {
+    pub(crate) fn grpc(&self) -> Channel {
         pocket_runtime::grpc::channel(&self.bound.grpc_addr.to_string(), DEADLINE).expect("an address")
     }
 
-    pub fn control(&self) -> Channel {
+    pub(crate) fn control(&self) -> Channel {
         pocket_runtime::grpc::channel(&self.bound.control_addr.to_string(), DEADLINE).expect("an address")
     }
 
     /// Sends one HTTP request; returns status, headers and body.
-    pub async fn http(&self, address: std::net::SocketAddr, method: &str, path: &str, body: &str) -> Answer {
+    pub(crate) async fn http(&self, address: std::net::SocketAddr, method: &str, path: &str, body: &str) -> Answer {
         let request = Request::builder()
             .method(method)
             .uri(format!("http://{address}{path}"))
@@ -101,9 +100,7 @@ impl World {
             .body(body.as_bytes().to_vec())
             .expect("a request");
         let response = self.http.send(request).await.expect("an answer");
-        let header = |name: &str| {
-            response.headers().get(name).map(|value| value.to_str().expect("text").to_owned())
-        };
+        let header = |name: &str| response.headers().get(name).map(|value| value.to_str().expect("text").to_owned());
         Answer {
             status: response.status().as_u16(),
             content_type: header("content-type").unwrap_or_default(),
@@ -113,15 +110,15 @@ impl World {
         }
     }
 
-    pub async fn rpc(&self, body: &str) -> Answer {
+    pub(crate) async fn rpc(&self, body: &str) -> Answer {
         self.http(self.bound.rpc_addr, "POST", "/", body).await
     }
 
-    pub async fn uri(&self, path: &str) -> Answer {
+    pub(crate) async fn uri(&self, path: &str) -> Answer {
         self.http(self.bound.rpc_addr, "GET", path, "").await
     }
 
-    pub async fn socket(&self) -> Socket {
+    pub(crate) async fn socket(&self) -> Socket {
         let address = self.bound.rpc_addr.to_string();
         let stream = net::connect(&address).await.expect("a connection");
         let url = format!("ws://{address}/websocket");
@@ -131,24 +128,24 @@ impl World {
 }
 
 #[derive(Debug)]
-pub struct Answer {
-    pub status: u16,
-    pub content_type: String,
-    pub cache_control: Option<String>,
-    pub server_time: Option<String>,
-    pub body: String,
+pub(crate) struct Answer {
+    pub(crate) status: u16,
+    pub(crate) content_type: String,
+    pub(crate) cache_control: Option<String>,
+    pub(crate) server_time: Option<String>,
+    pub(crate) body: String,
 }
 
-pub struct Socket(pub WebSocketStream<net::TcpStream>);
+pub(crate) struct Socket(WebSocketStream<net::TcpStream>);
 
 impl Socket {
-    pub async fn say(&mut self, text: &str) {
+    pub(crate) async fn say(&mut self, text: &str) {
         use futures_util::SinkExt;
         self.0.send(Message::text(text)).await.expect("the node listens");
     }
 
     /// Returns the next text; nothing when the node has closed.
-    pub async fn hear(&mut self) -> Option<String> {
+    pub(crate) async fn hear(&mut self) -> Option<String> {
         use futures_util::StreamExt;
         loop {
             let message = tokio::time::timeout(DEADLINE, self.0.next()).await.expect("the node says something");
@@ -160,14 +157,14 @@ impl Socket {
         }
     }
 
-    pub async fn ask(&mut self, text: &str) -> String {
+    pub(crate) async fn ask(&mut self, text: &str) -> String {
         self.say(text).await;
         self.hear().await.expect("an answer")
     }
 }
 
 /// Calls a gRPC method with bytes; returns the bytes and headers of the answer.
-pub async fn unary(
+pub(crate) async fn unary(
     channel: Channel,
     path: &str,
     metadata: &[(String, String)],
@@ -188,7 +185,7 @@ pub async fn unary(
 
 /// Passes messages on as bytes.
 #[derive(Debug, Clone, Copy, Default)]
-pub struct Raw;
+pub(crate) struct Raw;
 
 impl Codec for Raw {
     type Encode = Vec<u8>;

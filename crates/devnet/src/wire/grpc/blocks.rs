@@ -5,8 +5,8 @@ use std::sync::Arc;
 use pocket_crypto::address::Address;
 use pocket_proto::{
     any,
-    cosmos::{base::node::v1beta1 as node, base::query::v1beta1::PageResponse, base::tendermint::v1beta1 as comet},
     cosmos::crypto::ed25519::PubKey,
+    cosmos::{base::node::v1beta1 as node, base::query::v1beta1::PageResponse, base::tendermint::v1beta1 as comet},
     tendermint::{p2p, types, version::Consensus},
 };
 use tonic::{Request, Response, Status};
@@ -177,9 +177,7 @@ fn block_by_height(
 
 fn block_at(at: &At<'_>, height: i64) -> Result<Arc<Block>, Status> {
     at.chain.block(Some(height)).map_err(|error| match error {
-        BlockError::Future { .. } => {
-            Status::invalid_argument("requested block height is bigger then the chain length")
-        }
+        BlockError::Future { .. } => Status::invalid_argument("requested block height is bigger then the chain length"),
         other => Status::unknown(other.to_string()),
     })
 }

@@ -20,7 +20,8 @@ use crate::{
     wire::page::{self, key},
 };
 
-const INVALID_GATEWAY: Registered = Registered::new("application", 1117, "invalid gateway address querying for apps with delegatee gateway address");
+const INVALID_GATEWAY: Registered =
+    Registered::new("application", 1117, "invalid gateway address querying for apps with delegatee gateway address");
 const INVALID_SUPPLIER: Registered = Registered::new("supplier", 1102, "invalid address");
 const INVALID_SUPPLIER_SERVICE: Registered = Registered::new("supplier", 1109, "invalid service ID");
 
@@ -80,8 +81,7 @@ fn all_applications(
     let delegates = |found: &&&std::sync::Arc<application::Application>| {
         delegatee.is_empty() || found.delegatee_gateway_addresses.contains(&delegatee)
     };
-    let applications =
-        page.iter().filter(delegates).map(|found| application::Application::clone(found)).collect();
+    let applications = page.iter().filter(delegates).map(|found| application::Application::clone(found)).collect();
     Ok(application::QueryAllApplicationsResponse { applications, pagination: Some(pagination) })
 }
 
@@ -159,7 +159,8 @@ fn all_suppliers(
     let state = &at.state;
     let (operator, owner) = (request.operator_address.as_str(), request.owner_address.as_str());
     let wanted = |found: &Supplier| {
-        (operator.is_empty() || found.operator_address == operator) && (owner.is_empty() || found.owner_address == owner)
+        (operator.is_empty() || found.operator_address == operator)
+            && (owner.is_empty() || found.owner_address == owner)
     };
     if !operator.is_empty() && request.service_id.is_empty() && owner.is_empty() {
         let supplier = supplier_of(state, operator, request.dehydrated).into_iter().collect();

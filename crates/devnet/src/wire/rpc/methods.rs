@@ -124,9 +124,7 @@ pub(super) async fn call(queries: &Queries, name: &str, params: &Params) -> Resu
     match name {
         "health" => Ok("{}".to_owned()),
         "status" => Ok(status(queries)),
-        "net_info" => {
-            Ok(r#"{"listening":true,"listeners":["Listener(@)"],"n_peers":"0","peers":[]}"#.to_owned())
-        }
+        "net_info" => Ok(r#"{"listening":true,"listeners":["Listener(@)"],"n_peers":"0","peers":[]}"#.to_owned()),
         "blockchain" => blockchain(chain, params),
         "genesis" => Ok(format!(r#"{{"genesis":{}}}"#, genesis(chain))),
         "genesis_chunked" => genesis_chunked(chain, params),
@@ -184,9 +182,8 @@ fn status(queries: &Queries) -> String {
     let sync = |prefix: &str, block: Option<&Block>| {
         let (hash, app_hash) =
             block.map_or_else(|| (text(""), text("")), |block| (hex(&block.id.hash), hex(&block.header.app_hash)));
-        let (height, time) = block.map_or((0, NO_TIME.to_owned()), |block| {
-            (block.height(), block.header.time.to_rfc3339())
-        });
+        let (height, time) =
+            block.map_or((0, NO_TIME.to_owned()), |block| (block.height(), block.header.time.to_rfc3339()));
         format!(
             r#""{prefix}_block_hash":{hash},"{prefix}_app_hash":{app_hash},"{prefix}_block_height":"{height}","{prefix}_block_time":"{time}""#
         )
@@ -368,7 +365,8 @@ async fn broadcast_commit(chain: &Chain, params: &Params) -> Result<String, Fail
     let mut blocks = chain.subscribe();
     let check = chain.submit(&tx).map_err(|error| Failure::Internal(format!("error on broadcastTxCommit: {error}")))?;
     if check.code != 0 {
-        let empty = r#"{"code":0,"data":null,"log":"","info":"","gas_wanted":"0","gas_used":"0","events":[],"codespace":""}"#;
+        let empty =
+            r#"{"code":0,"data":null,"log":"","info":"","gas_wanted":"0","gas_used":"0","events":[],"codespace":""}"#;
         return Ok(committed(&check, empty, 0));
     }
     let included = async {

@@ -116,9 +116,7 @@ impl Params {
     /// Returns bytes: base64 in JSON; in a URI hexadecimal after `0x`, or a quoted text taken as it is.
     pub(super) fn bytes(&self, name: &str) -> Result<Vec<u8>, Failure> {
         self.bytes_by(name, |text| {
-            BASE64_STANDARD
-                .decode(text)
-                .map_err(|_| Failure::Params("illegal base64 data at input byte 0".to_owned()))
+            BASE64_STANDARD.decode(text).map_err(|_| Failure::Params("illegal base64 data at input byte 0".to_owned()))
         })
     }
 
@@ -127,11 +125,7 @@ impl Params {
         self.bytes_by(name, from_hex)
     }
 
-    fn bytes_by(
-        &self,
-        name: &str,
-        decode: impl FnOnce(&str) -> Result<Vec<u8>, Failure>,
-    ) -> Result<Vec<u8>, Failure> {
+    fn bytes_by(&self, name: &str, decode: impl FnOnce(&str) -> Result<Vec<u8>, Failure>) -> Result<Vec<u8>, Failure> {
         if self.is_absent(name) {
             return Ok(Vec::new());
         }
@@ -149,7 +143,9 @@ impl Params {
                     return Ok(quoted.into_bytes());
                 }
                 let problem = super::golang::json_problem(text.as_bytes());
-                Err(Failure::Params(problem.unwrap_or_else(|| "expected 0x and hexadecimal digits, or a quoted text".to_owned())))
+                Err(Failure::Params(
+                    problem.unwrap_or_else(|| "expected 0x and hexadecimal digits, or a quoted text".to_owned()),
+                ))
             }
         }
     }

@@ -171,12 +171,16 @@ pub(super) fn block_results(block: &Block) -> String {
     )
 }
 
-/// Returns the results of a block as events carry them.
+/// Returns the results of a block as events carry them: without a list of results when there are none.
 pub(super) fn finalized(block: &Block) -> String {
+    let results = if block.results.is_empty() {
+        String::new()
+    } else {
+        format!(r#""tx_results":{},"#, list(block.results.iter().map(result)))
+    };
     format!(
-        r#"{{"events":{},"tx_results":{},"validator_updates":[],"consensus_param_updates":{PARAM_UPDATES},"app_hash":{}}}"#,
+        r#"{{"events":{},{results}"validator_updates":[],"consensus_param_updates":{PARAM_UPDATES},"app_hash":{}}}"#,
         events(block.events()),
-        list(block.results.iter().map(result)),
         base64(&block.app_hash),
     )
 }
