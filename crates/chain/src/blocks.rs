@@ -5,7 +5,7 @@
 //! a moment and never a session.
 
 use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use futures_util::{SinkExt, StreamExt};
@@ -13,7 +13,7 @@ use pocket_runtime::clock::{self, UnixTime};
 use pocket_runtime::net::Alpn;
 use pocket_runtime::shutdown::Shutdown;
 use pocket_runtime::{net, task};
-use tokio::sync::watch;
+use tokio::sync::Notify;
 use tokio_tungstenite::tungstenite::Message;
 use tokio_tungstenite::tungstenite::protocol::WebSocketConfig;
 
@@ -55,28 +55,46 @@ pub(crate) struct FollowOptions {
 /// The newest block, those before it, and those to come. Clones share one follower.
 #[derive(Clone)]
 pub struct Blocks {
-    latest: watch::Receiver<Block>,
     shared: Arc<Shared>,
 }
 
 struct Shared {
     rpc: Arc<Rpc>,
-    /// The last blocks by height; written by the follower, read by everyone, never held over an await.
-    kept: Mutex<BTreeMap<i64, Block>>,
+    /// The newest block and those before it; written by the follower, read by everyone, never held over an await.
+    seen: Mutex<Seen>,
+    /// Told of each new block. Waiters wake in the order they came, so that a simulated world tells one story: a
+    /// `watch` channel would wake them in an order of its own.
+    changed: Notify,
+}
+
+struct Seen {
+    latest: Block,
+    /// The last blocks by height.
+    kept: BTreeMap<i64, Block>,
+}
+
+impl Shared {
+    fn latest(&self) -> Block {
+        self.lock().latest
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Seen> {
+        self.seen.lock().unwrap_or_else(PoisonError::into_inner)
+    }
 }
 
 impl Blocks {
     pub(crate) fn follow(rpc: Arc<Rpc>, first: Block, options: FollowOptions, shutdown: Shutdown) -> Self {
-        let (sender, latest) = watch::channel(first);
-        let shared = Arc::new(Shared { rpc, kept: Mutex::new(BTreeMap::from([(first.height, first)])) });
-        let follower = Follower { shared: shared.clone(), latest: sender, options };
+        let seen = Seen { latest: first, kept: BTreeMap::from([(first.height, first)]) };
+        let shared = Arc::new(Shared { rpc, seen: Mutex::new(seen), changed: Notify::new() });
+        let follower = Follower { shared: shared.clone(), options };
         drop(task::spawn("chain blocks", follower.run(shutdown)));
-        Self { latest, shared }
+        Self { shared }
     }
 
     /// The newest block seen.
     pub fn latest(&self) -> Block {
-        *self.latest.borrow()
+        self.shared.latest()
     }
 
     /// Height of the newest block seen.
@@ -86,13 +104,16 @@ impl Blocks {
 
     /// Waits until a block at or above `height` has been seen, and returns the newest.
     pub async fn reached(&self, height: i64) -> Block {
-        let mut latest = self.latest.clone();
-        // Copied out at once: the guard of the channel must not be held over an await.
-        let reached = latest.wait_for(|block| block.height >= height).await.map(|block| *block);
-        match reached {
-            Ok(block) => block,
-            // The follower ends only with the process; there will be no further block.
-            Err(_) => std::future::pending().await,
+        loop {
+            let changed = self.shared.changed.notified();
+            tokio::pin!(changed);
+            // Registered before looking, so that a block between the two is not slept through.
+            changed.as_mut().enable();
+            let latest = self.latest();
+            if latest.height >= height {
+                return latest;
+            }
+            changed.await;
         }
     }
 
@@ -117,13 +138,12 @@ impl Blocks {
     }
 
     fn kept(&self, height: i64) -> Option<Block> {
-        self.shared.kept.lock().unwrap_or_else(PoisonError::into_inner).get(&height).copied()
+        self.shared.lock().kept.get(&height).copied()
     }
 }
 
 struct Follower {
     shared: Arc<Shared>,
-    latest: watch::Sender<Block>,
     options: FollowOptions,
 }
 
@@ -172,9 +192,9 @@ impl Follower {
                 }
                 Ok(Some(Err(error))) => return error.to_string(),
                 Err(_) => {
-                    let before = self.latest.borrow().height;
+                    let before = self.shared.latest().height;
                     self.poll_once().await;
-                    if self.latest.borrow().height > before {
+                    if self.shared.latest().height > before {
                         return "silent although there are new blocks".to_owned();
                     }
                 }
@@ -207,7 +227,7 @@ impl Follower {
     }
 
     async fn advance_to(&self, height: i64) {
-        if height <= self.latest.borrow().height {
+        if height <= self.shared.latest().height {
             return;
         }
         match self.shared.rpc.block(height).await {
@@ -218,12 +238,12 @@ impl Follower {
 
     /// Publishes `block`, and before it every block between the last one and it.
     async fn fill_and_publish(&self, block: Block) {
-        let known = self.latest.borrow().height;
+        let known = self.shared.latest().height;
         if block.height < known {
             // A chain does not go back; a development chain that was restored from a snapshot does.
             if known - block.height > 1 {
                 tracing::warn!(height = block.height, known, "the chain went back; following it from there");
-                self.shared.kept.lock().unwrap_or_else(PoisonError::into_inner).clear();
+                self.shared.lock().kept.clear();
                 self.publish(block);
             }
             return;
@@ -247,13 +267,14 @@ impl Follower {
 
     fn publish(&self, block: Block) {
         {
-            let mut kept = self.shared.kept.lock().unwrap_or_else(PoisonError::into_inner);
-            kept.insert(block.height, block);
-            while kept.len() > KEPT_MAX {
-                kept.pop_first();
+            let mut seen = self.shared.lock();
+            seen.latest = block;
+            seen.kept.insert(block.height, block);
+            while seen.kept.len() > KEPT_MAX {
+                seen.kept.pop_first();
             }
         }
-        self.latest.send_replace(block);
+        self.shared.changed.notify_waiters();
     }
 }
 

@@ -103,9 +103,15 @@ async fn user(settled: Rc<std::cell::Cell<u64>>) -> HostResult {
     let last = chain.shared_at(chain.height()).await?.windows_at(chain.height()).settlement_height() + 1;
     chain.blocks().reached(last).await;
     for height in 1..=last {
+        let results = chain.block_results(height).await?;
+        for one in &results.txs_results {
+            let did: Vec<_> = one.events.iter().filter(|one| one.kind.starts_with("pocket.")).collect();
+            let did: Vec<_> = did.iter().map(|one| (&one.kind, one.text("supplier_operator_address"), one.integer("num_relays"))).collect();
+            event(format!("block {height} has a transaction: code {}, {did:?}", one.code));
+        }
         let block = chain.blocks().at(height).await?;
         event(format!("block {height} is {:02x?}", &block.hash[..4]));
-        for one in chain.block_results(height).await?.finalize_block_events {
+        for one in results.finalize_block_events {
             if one.kind == "pocket.tokenomics.EventClaimSettled" {
                 let relays = one.integer("num_relays").unwrap_or_default().unsigned_abs();
                 settled.set(settled.get() + relays);
