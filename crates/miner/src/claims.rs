@@ -26,7 +26,7 @@ impl Tenure {
         let message = MsgCreateClaim {
             supplier_operator_address: record.supplier.clone(),
             session_header: Some(terms::header(record)),
-            root_hash: root_of(record).unwrap_or_default().into(),
+            root_hash: root_of(record).unwrap_or_default(),
         };
         Ok(Item {
             cell: cell.clone(),
@@ -152,6 +152,11 @@ impl Tenure {
         reason: Unclaimed,
         height: Height,
     ) -> Result<(), StepError> {
+        if session.record.state == SessionState::Open {
+            // No leaf may come after they have been counted, nor have come unnoticed before.
+            self.write(session, |record| record.state = SessionState::Sealed).await?;
+            self.reload(session).await?;
+        }
         let leaves = session.leaves;
         self.write(session, |record| {
             record.state = SessionState::Unclaimed;
@@ -175,11 +180,6 @@ impl Tenure {
         Ok(())
     }
 
-    /// Returns why a sealed session has no claim on the chain.
-    pub(crate) fn missed_because(&self, session: &Session) -> Unclaimed {
-        if session::is_refused(&session.record) { Unclaimed::Refused } else { Unclaimed::Window }
-    }
-
     /// Reads how the chain settled a session; false if that block is not to be had yet.
     pub(crate) async fn settle(&self, session: &mut Session, height: Height) -> Result<bool, StepError> {
         let settled_at = session.terms.windows.proof_close;
@@ -199,7 +199,7 @@ impl Tenure {
             Some(fate) => self.settled(session, fate, settled_at).await.map(|()| true),
             // Sent, perhaps, and never on the chain.
             None if record.state == SessionState::Sealed => {
-                let reason = self.missed_because(session);
+                let reason = missed_because(session);
                 self.give_up(session, reason, height).await.map(|()| true)
             }
             None => {
@@ -314,6 +314,11 @@ fn requirement(claim: &Claim, seed: &[u8; 32], terms: &Terms, sampling_terms: &s
         // A worth that cannot be computed cannot be decided on: a proof that is not wanted only costs its fee.
         Err(_) => true,
     }
+}
+
+/// Returns why a sealed session has no claim on the chain.
+pub(crate) fn missed_because(session: &Session) -> Unclaimed {
+    if session::is_refused(&session.record) { Unclaimed::Refused } else { Unclaimed::Window }
 }
 
 /// Returns the root of a sealed session, once it is fixed.

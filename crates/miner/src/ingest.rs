@@ -13,7 +13,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::StreamExt;
-use pocket_chain::QueryError;
+use pocket_chain::{QueryError, QueryErrorKind};
 use pocket_runtime::admin::Heartbeat;
 use pocket_runtime::shutdown::Shutdown;
 use pocket_runtime::{clock, task};
@@ -173,13 +173,11 @@ impl Tenure {
         let with_trie = self.session_count() < self.miner.settings.limits.sessions_max;
         let cell = if closed {
             // A session that was never seen here, or is forgotten, is not begun anew for what comes too late.
-            match self.cell(&commit.header.session) {
-                Some(cell) => cell,
-                None => {
-                    late(&mut commit.rejected, std::mem::take(&mut commit.leaves));
-                    return self.reject_homeless(commit).await;
-                }
-            }
+            let Some(cell) = self.cell(&commit.header.session) else {
+                late(&mut commit.rejected, std::mem::take(&mut commit.leaves));
+                return self.reject_homeless(commit).await;
+            };
+            cell
         } else {
             let header = &commit.header;
             self.cell_or(&header.session, || Session::open(header, terms, with_trie))
@@ -263,5 +261,5 @@ const AHEAD_MAX: i64 = 16;
 
 /// Returns whether a session that was not found may be found later.
 fn must_wait(error: &QueryError, start: i64, height: i64) -> bool {
-    error.is_passing() && start <= height + AHEAD_MAX
+    error.is_passing() && (error.kind != QueryErrorKind::Ahead || start <= height + AHEAD_MAX)
 }

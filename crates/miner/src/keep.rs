@@ -14,6 +14,7 @@ use pocket_runtime::shutdown::Shutdown;
 use pocket_runtime::{clock, task};
 use pocket_store::{Lease, LeaseError, LeaseName, SessionState};
 
+use crate::claims;
 use crate::ledger::Unclaimed;
 use crate::lifecycle::{self, Due};
 use crate::miner::Miner;
@@ -245,7 +246,7 @@ impl Tenure {
                     let settled = self.miner.chain.height() >= session.terms.windows.proof_close;
                     match on_chain {
                         Some(on_chain) if !settled && !on_chain.contains_key(&session.record.session) => {
-                            let reason = self.missed_because(session);
+                            let reason = claims::missed_because(session);
                             self.give_up(session, reason, height).await.map_err(|error| ("give_up", error))?;
                         }
                         _ => return Ok(()),

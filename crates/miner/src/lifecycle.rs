@@ -92,12 +92,13 @@ pub fn seals_undrained(windows: &Windows, height: Height) -> bool {
 pub fn due(view: &View, height: Height, windows: &Windows, rules: &Rules) -> Due {
     match view.state {
         SessionState::Open => open(view, height, windows),
-        SessionState::Sealed if height >= windows.proof_close => Due::Settlement,
+        SessionState::Sealed | SessionState::Claimed | SessionState::Proved if height >= windows.proof_close => {
+            Due::Settlement
+        }
         SessionState::Sealed if height >= windows.claim_close => Due::ClaimVerdict,
         SessionState::Sealed => {
             send(view.claim, height, windows.claim_open, windows.claim_close, rules).map_or(Due::Claim, Due::Wait)
         }
-        SessionState::Claimed | SessionState::Proved if height >= windows.proof_close => Due::Settlement,
         SessionState::Proved => Due::Wait(windows.proof_close),
         SessionState::Claimed => claimed(view, height, windows, rules),
         SessionState::Settled | SessionState::Unclaimed => {

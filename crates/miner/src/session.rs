@@ -128,7 +128,7 @@ impl Session {
             return Ok(trie);
         }
         let leaves = store.leaves(&self.record.supplier, &self.record.session).await?;
-        let build = move || {
+        let load = move || {
             let packed = leaves.iter().map(|leaf| smst::PackedLeaf {
                 path: leaf.path,
                 leaf_hash: leaf.leaf_hash,
@@ -136,8 +136,7 @@ impl Session {
             });
             Trie::from_sorted(packed)
         };
-        let trie =
-            if self.leaves as usize > LEAVES_INLINE_MAX { task::blocking("trie", build).await? } else { build() };
+        let trie = if self.leaves as usize > LEAVES_INLINE_MAX { task::blocking("trie", load).await? } else { load() };
         let built = trie.len() as u64;
         if built != self.leaves {
             let session = self.record.session.clone();

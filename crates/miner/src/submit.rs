@@ -129,7 +129,7 @@ impl Tenure {
             }
             SendError::Refused(refusal) => refusal,
         };
-        if !concerns_message(refusal.class) {
+        if !concerns_message(refusal) {
             self.count_sent(kind, items.len(), refusal.class.label());
             self.report(kind, refusal);
             return Vec::new();
@@ -173,6 +173,9 @@ impl Tenure {
             // Not refused: early or late.
             (_, RefusalClass::WindowNotOpen | RefusalClass::WindowClosed) => Ok(()),
             (_, class) => {
+                if class == RefusalClass::FundsShort {
+                    self.report(kind, refusal);
+                }
                 let label = class.label();
                 let known = kind.submission(&mut session.record.clone()).last_error.clone();
                 if known.as_deref().is_some_and(|known| refusal.log.starts_with(known)) {
@@ -245,9 +248,13 @@ impl Tenure {
 }
 
 /// Returns whether a refusal is about a message, rather than about the transaction, the account or the node.
-fn concerns_message(class: RefusalClass) -> bool {
+fn concerns_message(refusal: &Refusal) -> bool {
+    // An account that can pay for some proofs shall prove those.
+    if refusal.class == RefusalClass::FundsShort {
+        return refusal.message_index.is_some();
+    }
     matches!(
-        class,
+        refusal.class,
         RefusalClass::WindowNotOpen
             | RefusalClass::WindowClosed
             | RefusalClass::NotRequired

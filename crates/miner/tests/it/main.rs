@@ -1,5 +1,6 @@
 //! The miner on a development chain of its own: from relays in the log to money, through every interruption.
 
+mod faults;
 mod lifecycle;
 mod refusals;
 mod restarts;

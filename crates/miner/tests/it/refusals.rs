@@ -115,3 +115,33 @@ async fn a_session_whose_claim_window_passed_is_reported_unclaimed() {
     assert_eq!((record.state, record.claim), (SessionState::Unclaimed, None));
     miner.stop().await;
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_claim_whose_proof_never_came_is_reported_expired_with_what_it_cost() {
+    let world = World::new(Options::default()).await;
+    let miner = world.miner().await;
+    let mut events = miner.running.events();
+    let session = world.fresh_session().await;
+    world.log(&session, 1, 2).await;
+    while !matches!(events.next().await.unwrap(), Event::ClaimLanded { .. }) {}
+    miner.kill().await;
+
+    world.chain.blocks().reached(session.windows.proof_close).await;
+    let miner = world.miner().await;
+    let mut events = miner.running.events();
+    let ledger = world.until_all_settled(2).await;
+    check_balances(&ledger);
+    assert_eq!((ledger.claimed, ledger.expired), (2, 2), "{ledger:#?}");
+    assert_eq!((ledger.upokt.expired, ledger.upokt.paid), (200_000, 0));
+    loop {
+        match events.next().await.unwrap() {
+            Event::Expired { relays, slashed_upokt, .. } => {
+                assert_eq!((relays, slashed_upokt), (2, 250_000));
+                break;
+            }
+            Event::ProofSent { .. } => panic!("a proof was sent outside its window"),
+            _ => {}
+        }
+    }
+    miner.stop().await;
+}
