@@ -41,7 +41,8 @@ enum Verb {
         #[arg(default_value_t = 1)]
         blocks: u64,
     },
-    /// Makes blocks until a height or a window.
+    /// Makes blocks at once until a height or a window. Miners do not hurry along: a claim or proof whose window is
+    /// passed over is lost.
     Warp(Warp),
     /// Remembers the state, and prints an id for `restore`.
     Snapshot,

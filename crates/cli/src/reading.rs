@@ -2,10 +2,11 @@
 
 use std::path::PathBuf;
 
-use anyhow::Context;
+use anyhow::{Context, bail};
 use pocket_config::facts::Facts;
 use pocket_localnet::Door;
-use pocket_store::{Durability, Namespace, Reading, Remote, Store, StoreOptions};
+use pocket_runtime::fs::exists;
+use pocket_store::{Durability, Namespace, Reading, Remote, Store, StoreOptions, lock};
 
 /// Where the store is.
 #[derive(Debug, clap::Args)]
@@ -29,8 +30,11 @@ impl Source {
             return Ok(Reading::Store(Store::redis(url, options()).await?));
         }
         if let Some(folder) = &self.data {
-            let inner = folder.join("store");
-            let folder = if pocket_runtime::fs::exists(&inner) { inner } else { folder.clone() };
+            // Of a folder of `pocket up` the store is one part; a folder of `pocket standalone` is the store itself.
+            let found = [folder.clone(), folder.join("store")].into_iter().find(|one| exists(&lock::path(one)));
+            let Some(folder) = found else {
+                bail!("there is no store in {}: name the folder that was given to --data", folder.display())
+            };
             return Ok(Reading::folder(&folder, options()).await?);
         }
         let address = self.admin.clone().unwrap_or_else(|| format!("127.0.0.1:{}", Door::StoreAdmin.port()));

@@ -337,10 +337,12 @@ impl Report {
     }
 
     fn tell(&self) {
-        if let (1, Some(answer)) = (self.count, &self.sent.first) {
-            output::tell(&String::from_utf8_lossy(answer));
-            let supplier = self.sent.suppliers.keys().next().map_or("", String::as_str);
-            output::say(&format!("verified; {:.2} ms; supplier {supplier}", self.millis(1.0)));
+        if self.count == 1 {
+            if let Some(answer) = &self.sent.first {
+                output::tell(&String::from_utf8_lossy(answer));
+                let supplier = self.sent.suppliers.keys().next().map_or("", String::as_str);
+                output::say(&format!("verified; {:.2} ms; supplier {supplier}", self.millis(1.0)));
+            }
         } else {
             output::tell(&format!("relays     {} sent, {} at a time", output::grouped(self.count), self.concurrency));
             output::tell(&format!(
@@ -361,7 +363,8 @@ impl Report {
             output::tell(&format!("suppliers  {}", suppliers.len()));
         }
         for (text, count) in self.failures() {
-            output::say(&format!("failed {count} times: {text}"));
+            let times = if count == 1 { String::new() } else { format!(" {count} times") };
+            output::say(&format!("failed{times}: {text}"));
         }
     }
 }

@@ -6,7 +6,7 @@ mod living;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use pocket_localnet::{ClaimEvent, Event, Localnet, Options, Ports, Running, Summary};
+use pocket_localnet::{ClaimEvent, Event, Localnet, Options, Ports, Running, StartError, Summary};
 use pocket_runtime::process::{self, Exit};
 use pocket_runtime::{log, shutdown};
 use pocket_store::Ledger;
@@ -81,7 +81,10 @@ pub(crate) async fn run(args: Args) -> anyhow::Result<Exit> {
         grace: GRACE,
     };
     let shutdown = shutdown::signal(GRACE);
-    let mut running = Localnet::start(options, &shutdown).await?;
+    let mut running = match Localnet::start(options, &shutdown).await {
+        Err(error @ StartError::Settings(_)) => return Ok(process::fail("pocket", &error, Exit::Usage)),
+        started => started?,
+    };
     let took = started.elapsed();
     if args.json {
         output::tell_json(&started_event(&args, &running, took))?;

@@ -68,7 +68,7 @@ pub(super) fn text(data: &Option<PathBuf>, block_time: Duration, running: &Runni
     line(&format!("  pocket relay jsonrpc --count 2000 --concurrency 16{to_gateway}"));
     line(&format!("  pocket ledger{}", offset(Door::StoreAdmin, "--admin")));
     line(&format!("  pocket redis sessions --supplier supplier1{}", offset(Door::StoreAdmin, "--admin")));
-    line(&format!("  pocket chain warp --to-settlement{}", offset(Door::Control, "--control")));
+    line(&format!("  pocket chain warp --to-claim-window{}", offset(Door::Control, "--control")));
     line("  Ctrl-C drains and says what was settled.");
     line("");
     text

@@ -42,10 +42,13 @@ impl Living {
         if self.in_place {
             let mut text = if self.drawn > 0 { format!("\x1b[{}A", self.drawn) } else { String::new() };
             let lines = lines(numbers);
+            // Cut at the right edge: a line that wrapped would be two, and the next drawing would begin too low.
+            text += "\x1b[?7l";
             for line in &lines {
                 // Erased to its end, so that a shorter line leaves nothing of a longer one.
                 text += &format!("{line}\x1b[K\n");
             }
+            text += "\x1b[?7h";
             self.drawn = lines.len();
             output::put(&text);
             return;

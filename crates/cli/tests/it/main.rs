@@ -1,0 +1,5 @@
+//! The binary, as people and programs call it.
+
+mod network;
+mod tool;
+mod words;
