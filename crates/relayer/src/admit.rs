@@ -16,7 +16,7 @@ use pocket_store::Charge;
 use crate::metrics::Counters;
 use crate::rejection::{Invalid, Rejection};
 use crate::relay::{Admitted, Charged, Pipeline, Received};
-use crate::sessions::{Seat, Session, SessionError, Sources};
+use crate::sessions::{Seat, Session, SessionError, Sources, patiently};
 
 /// Members that a ring signature may have: an application and the most gateways that any network allows it, and room.
 const RING_MEMBERS_MAX: usize = 32;
@@ -84,6 +84,9 @@ impl Pipeline {
         self.verify(&request, &session).await?;
         counters.validated(started.elapsed());
 
+        if height >= session.sealed_at() {
+            return Err(Rejection::ClaimSealed);
+        }
         if !session.pays() {
             return Err(Rejection::SessionUnpaid);
         }
@@ -198,7 +201,7 @@ impl Pipeline {
             return Ok(Charged::nothing());
         }
         let allowance = session.allowance(&self.chain, &self.store, height);
-        match self.store.charge(&seat.charge, session.cost, &allowance).await {
+        match patiently(self.store.charge(&seat.charge, session.cost, &allowance)).await {
             Ok(Charge::Charged { .. }) => Ok(Charged::of(&self.store, seat, session.cost)),
             Ok(Charge::Over { total, limit }) => {
                 tracing::debug!(

@@ -221,31 +221,41 @@ fn show(pipeline: &Pipeline, height: i64) {
 /// Follows what miners make known: supplier states, service factors, sessions that no longer pay, meters to forget.
 pub(crate) async fn follow(pipeline: Arc<Pipeline>, mut events: Option<Events>, shutdown: Shutdown) {
     loop {
-        // Events may have been missed, so the registry is read whole each time a subscription begins.
+        // Events may have been missed, so the registry is read whole each time following begins.
         if let Err(error) = pipeline.suppliers.reload(&pipeline.store).await {
             tracing::debug!(error = %error, "cannot read the registry of suppliers; serving from what is known");
         }
-        if let Some(events) = &mut events {
-            let following = follow_events(&pipeline, events);
-            if shutdown.unless_triggered(tokio::time::timeout(RELOAD_PAUSE, following)).await.is_none() {
-                return;
-            }
-        }
-        if events.is_none() {
-            match pipeline.store.subscribe().await {
-                Ok(subscribed) => events = Some(subscribed),
-                Err(error) => {
-                    tracing::debug!(error = %error, "cannot subscribe to the store's events");
-                    if shutdown.unless_triggered(tokio::time::sleep(SUBSCRIBE_PAUSE)).await.is_none() {
-                        return;
-                    }
+        let end = match &mut events {
+            Some(events) => {
+                let following = tokio::time::timeout(RELOAD_PAUSE, follow_events(&pipeline, events));
+                match shutdown.unless_triggered(following).await {
+                    None => return,
+                    // Nothing is wrong: it is time to read everything again.
+                    Some(Err(_)) => End::Missed,
+                    Some(Ok(end)) => end,
                 }
+            }
+            None => End::Closed,
+        };
+        if end == End::Closed {
+            events = pipeline.store.subscribe().await.ok();
+            if shutdown.unless_triggered(tokio::time::sleep(SUBSCRIBE_PAUSE)).await.is_none() {
+                return;
             }
         }
     }
 }
 
-async fn follow_events(pipeline: &Pipeline, events: &mut Events) {
+/// Why following ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum End {
+    /// Events were missed, or all suppliers have changed.
+    Missed,
+    /// The subscription is over.
+    Closed,
+}
+
+async fn follow_events(pipeline: &Pipeline, events: &mut Events) -> End {
     loop {
         match events.next().await {
             Some(Event::Invalidate { kind: CacheKind::Supplier, id: Some(supplier) }) => {
@@ -253,7 +263,7 @@ async fn follow_events(pipeline: &Pipeline, events: &mut Events) {
                     tracing::debug!(error = %error, supplier, "cannot read a supplier's state");
                 }
             }
-            Some(Event::Invalidate { kind: CacheKind::Supplier, id: None } | Event::Missed) => return,
+            Some(Event::Invalidate { kind: CacheKind::Supplier, id: None } | Event::Missed) => return End::Missed,
             Some(Event::Invalidate { kind: CacheKind::ServiceFactor | CacheKind::Application, .. }) => {
                 pipeline.sessions.refresh_allowances();
             }
@@ -268,11 +278,7 @@ async fn follow_events(pipeline: &Pipeline, events: &mut Events) {
                 }
             }
             Some(_) => {}
-            // The store is going; the next subscription says how.
-            None => {
-                tokio::time::sleep(SUBSCRIBE_PAUSE).await;
-                return;
-            }
+            None => return End::Closed,
         }
     }
 }

@@ -45,19 +45,18 @@ enum Again {
 
 impl Pipeline {
     /// Calls the backend, on another endpoint again where that is safe, within the service's time.
-    pub(crate) async fn serve(&self, admitted: Admitted) -> Result<Served, Rejection> {
+    pub(crate) async fn serve(&self, mut admitted: Admitted) -> Result<Served, Rejection> {
         let started = clock::now();
-        let result = call(&admitted).await;
+        let body = Bytes::from(std::mem::take(&mut admitted.call.body_bz));
+        let result = call(&admitted, body).await;
         admitted.counters.called(started.elapsed(), result.as_ref().map(|answer| answer.status));
         Ok(Served { answer: result?, admitted })
     }
 }
 
-async fn call(admitted: &Admitted) -> Result<BackendAnswer, Rejection> {
+async fn call(admitted: &Admitted, body: Bytes) -> Result<BackendAnswer, Rejection> {
     let backend = &admitted.backend;
     let method = method(&admitted.call)?;
-    let headers = headers::to_backend(admitted);
-    let body = Bytes::from(admitted.call.body_bz.clone());
     let deadline = clock::now() + backend.timeout;
     let mut retries = 0;
     let mut last = None;
@@ -66,7 +65,8 @@ async fn call(admitted: &Admitted) -> Result<BackendAnswer, Rejection> {
             return Err(Rejection::BackendUnavailable { service: admitted.service.id.clone() });
         };
         let left = deadline.saturating_duration_since(clock::now());
-        let tried = try_once(backend, endpoint, &method, &admitted.call.url, headers.clone(), body.clone(), left).await;
+        let headers = headers::to_backend(admitted);
+        let tried = try_once(backend, endpoint, &method, &admitted.call.url, headers, body.clone(), left).await;
         let (rejection, again) = match tried {
             Ok(response) if response.status().as_u16() < 500 => {
                 endpoint.breaker.succeeded();

@@ -6,12 +6,14 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
+use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use pocket_chain::{Chain, QueryError, Session as Facts};
 use pocket_crypto::keys::{PublicKey, SecretKey};
 use pocket_proto::pocket::application::Application;
 use pocket_protocol::mining::{self, Price};
+use pocket_protocol::windows::Windows;
 use pocket_runtime::task;
 use pocket_store::{Allowance, ChargeKey, Store, StoreError};
 use prometheus::IntCounter;
@@ -23,6 +25,12 @@ use crate::metrics::Metrics;
 
 /// Sessions looked up on the chain at once; more wait. Bounds what strangers can make this process ask of a node.
 const LOOKUPS_MAX: usize = 64;
+
+/// Blocks a miner needs for a claim, from seeing a block to a second try at inclusion.
+const CLAIM_BLOCKS: i64 = 3;
+
+/// How long a relay waits for what the store says of its session or budget. Longer than a store that is well takes.
+const STORE_PATIENCE: Duration = Duration::from_millis(500);
 
 /// The sessions known here.
 pub(crate) struct Sessions {
@@ -67,7 +75,24 @@ pub(crate) enum SessionError {
     Chain(QueryError),
     /// The store could not be asked, and must be.
     #[error(transparent)]
-    Store(#[from] StoreError),
+    Store(#[from] StoreAway),
+}
+
+/// A store that did not answer in time, or not at all.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum StoreAway {
+    #[error("the store did not answer within {STORE_PATIENCE:?}")]
+    Slow,
+    #[error(transparent)]
+    Failed(#[from] StoreError),
+}
+
+/// Waits for the store, but no longer than a relay can.
+pub(crate) async fn patiently<T>(asking: impl Future<Output = Result<T, StoreError>>) -> Result<T, StoreAway> {
+    match tokio::time::timeout(STORE_PATIENCE, asking).await {
+        Ok(answer) => Ok(answer?),
+        Err(_) => Err(StoreAway::Slow),
+    }
 }
 
 impl Sessions {
@@ -119,11 +144,11 @@ impl Session {
         let height = chain.height();
         let application = chain.application(&header.application_address).await;
         let application = application.map_err(|error| passing(error, SessionError::Ring))?;
-        let factor = match store.service_factor(&header.service_id).await {
+        let factor = match patiently(store.service_factor(&header.service_id)).await {
             Err(_) if without_store => None,
             factor => factor?,
         };
-        let pays = match store.session_rewardable(&header.session_id).await {
+        let pays = match patiently(store.session_rewardable(&header.session_id)).await {
             Err(_) if without_store => true,
             pays => pays?,
         };
@@ -167,10 +192,9 @@ impl Session {
         self.ring.store(ring);
     }
 
-    /// Returns the height from which a relay of this session may be too late for its claim: the first at which the claim
-    /// may be included, so that the miner may seal it then.
+    /// Returns the height from which a relay of this session may be too late for its claim.
     pub(crate) fn sealed_at(&self) -> i64 {
-        self.facts.windows.claim_open
+        sealed_at(&self.facts.windows)
     }
 
     /// Returns whether relays of this session still pay.
@@ -201,12 +225,21 @@ impl Session {
         // What cannot be read now stays as it was; the next relay looks again.
         let Ok(application) = chain.application(&header.application_address).await else { return };
         let Ok(factor) = store.service_factor(&header.service_id).await else { return };
+        let Ok(pays) = store.session_rewardable(&header.session_id).await else { return };
+        self.set_pays(pays);
         let fresh = allowance(&self.facts, &application, factor);
         if **self.allowance.load() != fresh {
             self.allowance.store(Arc::new(fresh));
         }
         self.allowance_height.store(height, Ordering::Relaxed);
     }
+}
+
+/// Relays are taken until the block at which the claim may be included, and a miner seals a block later, so that neither
+/// needs to see a block first. Where the claim window is short the miner must seal before it closes, and relays end
+/// earlier too.
+fn sealed_at(windows: &Windows) -> i64 {
+    windows.claim_open.min(windows.claim_close - CLAIM_BLOCKS)
 }
 
 /// One relay is never free: a price below one upokt would otherwise allow any number of them.
@@ -255,6 +288,19 @@ mod tests {
         assert_eq!(limit(1_000, 15, 3, Some(0.5)).limit_upokt, 500);
         assert_eq!(limit(u64::MAX, 1, 1, Some(2.0)).limit_upokt, u64::MAX);
         assert_eq!(limit(450, 15, 3, Some(0.0)).limit_upokt, 10, "0 means that none is set");
+    }
+
+    #[test]
+    fn relays_end_before_the_miner_seals() {
+        let windows = |claim_open, claim_close| Windows {
+            grace_end: 11,
+            claim_open,
+            claim_close,
+            proof_open: claim_close,
+            proof_close: claim_close + 8,
+        };
+        assert_eq!(sealed_at(&windows(12, 20)), 12);
+        assert_eq!(sealed_at(&windows(12, 14)), 11, "two blocks of window are too few to wait for its first");
     }
 
     #[test]

@@ -62,7 +62,10 @@ mod tests {
     async fn a_packed_body_is_unpacked_whether_it_says_so_or_not() {
         let headers = HeaderMap::new();
         assert_eq!(plain(&headers, &packed(b"hello"), 100).await, Plain::Unpacked("hello".into()));
-        assert_eq!(plain(&headers, &packed(&[7; 1 << 20]), 1 << 20).await, Plain::Unpacked(vec![7; 1 << 20].into()));
+        assert_eq!(
+            plain(&headers, &packed(&vec![7; 1 << 20]), 1 << 20).await,
+            Plain::Unpacked(vec![7; 1 << 20].into())
+        );
     }
 
     #[tokio::test]

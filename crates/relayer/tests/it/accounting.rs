@@ -65,7 +65,7 @@ async fn relays_that_difficulty_passes_over_are_served_and_counted() {
 #[tokio::test]
 async fn a_client_that_leaves_before_its_answer_is_not_billed() {
     let world = world(Options::default()).await;
-    world.store.service_factor_put(None, 0.000_01, Duration::from_secs(600)).await.expect("written");
+    world.store.service_factor_put(None, 0.000_01, Duration::from_mins(10)).await.expect("written");
     let body = relay::request_bytes(&Shape { payload: call("/x/hang"), ..world.shape().await }.signed());
     let mut stream = net::connect(&world.relayer.addr.to_string()).await.expect("connects");
     let head = format!("POST / HTTP/1.1\r\nHost: x\r\nContent-Length: {}\r\n\r\n", body.len());

@@ -8,6 +8,8 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use pocket_config::document;
+use pocket_config::relayer::Relayer;
 use pocket_protocol::relay;
 use pocket_runtime::net::{self, TcpListener};
 use pocket_store::{SupplierState, SupplierStatus};
@@ -160,7 +162,7 @@ async fn situation(world: &World, name: &str) -> Option<Situation> {
         "http-body-over-service-limit" => {
             let mut payload = call("/");
             payload.extend_from_slice(&[0x22, 0x80, 0x80, 0x04]);
-            payload.extend_from_slice(&[b' '; 65_536]);
+            payload.extend_from_slice(&vec![b' '; 65_536]);
             Situation::of(Shape { payload, ..shape })
         }
         "http-zero-heights" => Situation::of(header(&|header| {
@@ -230,7 +232,7 @@ async fn situation(world: &World, name: &str) -> Option<Situation> {
         "http-supplier-wrong-service" => registered(world, SupplierStatus::Active, true, &["develop-grpc"]).await,
         "http-supplier-no-services" => registered(world, SupplierStatus::Active, true, &[]).await,
         "http-over-allowance" => {
-            world.store.service_factor_put(Some(SERVICE), 0.000_000_001, Duration::from_secs(600)).await.expect("written");
+            world.store.service_factor_put(Some(SERVICE), 0.000_000_001, Duration::from_mins(10)).await.expect("written");
             Situation::of(shape)
         }
         "http-rpc-type-cometbft" => Situation::of(shape).with("rpc-type", "5"),
@@ -444,4 +446,25 @@ async fn relays_come_over_http2_with_prior_knowledge_too() {
     let mut head = [0; 9];
     tokio::time::timeout(PATIENCE, stream.read_exact(&mut head)).await.expect("in time").expect("readable");
     assert_eq!(head[3], 4, "a SETTINGS frame");
+}
+
+#[test]
+fn vectors_the_references_settings_are_taken_as_they_are() {
+    let text = std::fs::read_to_string(folder().join("relayer-config.yaml")).expect("readable");
+    let keys = tempfile::tempdir().expect("a folder");
+    let file = keys.path().join("supplier-keys.yaml");
+    let line = format!("keys:\n  - {}\n", *key("supplier1").to_hex_secret());
+    pocket_runtime::fs::write_private(&file, line.as_bytes()).expect("a key file");
+    let text = text.replace("supplier-keys.yaml", &file.display().to_string());
+    let loaded = document::load::<Relayer>(&text).unwrap_or_else(|error| panic!("{error}"));
+    let check = pocket_relayer::check(&loaded.settings).expect("good");
+    let said = check.lines.join("\n");
+    for expected in [
+        "services: develop-cometbft, develop-grpc, develop-http, develop-stream, develop-websocket",
+        "durability: process",
+        "store: redis",
+        &format!("supplier {}", address("supplier1")),
+    ] {
+        assert!(said.contains(expected), "{said}");
+    }
 }

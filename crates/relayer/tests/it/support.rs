@@ -17,6 +17,7 @@ use pocket_proto::pocket::session::SessionHeader;
 use pocket_proto::sdk::types::PokthttpResponse;
 use pocket_protocol::{http as inner, relay};
 use pocket_relayer::{Deps, Running, start};
+use pocket_runtime::fs;
 use pocket_runtime::http::{
     Body, Client, ClientOptions, HeaderMap, Incoming, Method, Request, Response, ServeOptions, StatusCode, Uri,
     read_body, serve,
@@ -139,7 +140,7 @@ pub(crate) fn client() -> Client {
 pub(crate) fn settings(options: &Options, backend: SocketAddr, folder: &std::path::Path) -> Settings {
     let keys = folder.join("keys.yaml");
     let lines: Vec<String> = options.suppliers.iter().map(|key| format!("  - {}\n", *key.to_hex_secret())).collect();
-    std::fs::write(&keys, format!("keys:\n{}", lines.concat())).expect("a key file");
+    fs::write_private(&keys, format!("keys:\n{}", lines.concat()).as_bytes()).expect("a key file");
     let Options { settings, backends, service, .. } = options;
     let text = format!(
         "listen_addr: 127.0.0.1:0\n\
@@ -310,6 +311,7 @@ impl World {
         self.shape_in(&*self.session().await)
     }
 
+    #[expect(clippy::unused_self, reason = "reads as the world's, beside `shape`")]
     pub(crate) fn shape_in(&self, session: &Session) -> Shape {
         Shape {
             header: session.header.clone(),
@@ -366,10 +368,10 @@ impl World {
     }
 
     /// A metric of the relayer's page, 0 where it has none: labels as they are written there.
-    pub(crate) async fn metric(&self, series: &str) -> f64 {
+    pub(crate) async fn metric(&self, series: &str) -> i64 {
         let page = self.get(self.relayer.admin_addr.expect("the metrics listener is on"), "/metrics").await.text();
         let line = page.lines().find_map(|line| line.strip_prefix(series)?.strip_prefix(' '));
-        line.map_or(0.0, |value| value.parse().expect("a number"))
+        line.map_or(0, |value| value.parse().expect("a whole number"))
     }
 }
 
