@@ -254,7 +254,18 @@ impl Engine {
         let height = self.image.state.height + 1;
         let time = self.next_time();
         let bytes_max = usize::try_from(BLOCK_BYTES_MAX - BLOCK_OVERHEAD_BYTES).unwrap_or(usize::MAX);
-        let pending = self.image.mempool.take(height, bytes_max);
+        let mut pending = self.image.mempool.take(height, bytes_max);
+        if self.faults.may_evict() {
+            pending.retain(|pending| {
+                let (messages, signers) = exec::concerns(&pending.bytes);
+                let evicted = self.faults.strike_waiting(&messages, &signers);
+                if evicted {
+                    // What the node lost it does not remember either: the same bytes may come again.
+                    self.image.mempool.forget(&pending.hash);
+                }
+                !evicted
+            });
+        }
         self.plan_with(time, pending)
     }
 
@@ -379,7 +390,7 @@ impl Engine {
         let outcome = exec::run(&mut check, bytes, Mode::Check, self.options.minimum_gas_price);
         if outcome.code != 0 {
             self.image.mempool.forget(&hash);
-        } else if !fault.evict {
+        } else {
             self.check = check;
             let not_before = (self.image.state.height + 1).saturating_add_unsigned(fault.delay_blocks);
             let pending = Pending { bytes: bytes.to_vec(), hash, gas_wanted: outcome.gas_wanted, not_before };

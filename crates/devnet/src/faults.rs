@@ -45,8 +45,6 @@ pub struct TxFault {
     pub refusal: Option<(u32, String, String)>,
     /// Blocks it waits at least.
     pub delay_blocks: u64,
-    /// Accept it, and lose it.
-    pub evict: bool,
 }
 
 #[derive(Debug, Clone)]
@@ -123,24 +121,31 @@ impl Faults {
         skews.map(|active| i128::from(active.fault.skew_ms) * 1_000_000).sum()
     }
 
-    /// Returns what befalls a transaction of these message types and signers.
+    /// Returns whether any transaction may be evicted.
+    pub fn may_evict(&self) -> bool {
+        self.active.values().any(|active| active.fault.kind == FaultKind::Evict as i32)
+    }
+
+    /// Returns whether a waiting transaction of these message types and signers leaves the mempool now.
+    pub fn strike_waiting(&mut self, messages: &[String], signers: &[String]) -> bool {
+        let mut evicted = false;
+        self.strike(tx_concerns(messages, signers), |kind, _| {
+            evicted |= kind == FaultKind::Evict;
+            kind == FaultKind::Evict
+        });
+        evicted
+    }
+
+    /// Returns what befalls a submitted transaction of these message types and signers.
     pub fn strike_tx(&mut self, messages: &[String], signers: &[String]) -> TxFault {
         let mut struck = TxFault::default();
-        let concerns = |fault: &Fault| {
-            (fault.target.is_empty() || messages.contains(&fault.target))
-                && (fault.supplier.is_empty() || signers.contains(&fault.supplier))
-        };
-        self.strike(concerns, |kind, fault| match kind {
+        self.strike(tx_concerns(messages, signers), |kind, fault| match kind {
             FaultKind::Reject if struck.refusal.is_none() => {
                 struck.refusal = Some((fault.code, codespace(fault), fault.message.clone()));
                 true
             }
             FaultKind::Delay if fault.delay_blocks > 0 => {
                 struck.delay_blocks += fault.delay_blocks;
-                true
-            }
-            FaultKind::Evict => {
-                struck.evict = true;
                 true
             }
             _ => false,
@@ -194,6 +199,14 @@ impl Faults {
     }
 }
 
+/// Returns whether a fault concerns a transaction of these message types and signers.
+fn tx_concerns(messages: &[String], signers: &[String]) -> impl Fn(&Fault) -> bool {
+    move |fault| {
+        (fault.target.is_empty() || messages.contains(&fault.target))
+            && (fault.supplier.is_empty() || signers.contains(&fault.supplier))
+    }
+}
+
 fn codespace(fault: &Fault) -> String {
     if fault.codespace.is_empty() { "sdk".to_owned() } else { fault.codespace.clone() }
 }
@@ -220,9 +233,9 @@ mod tests {
         let target = "/pocket.proof.MsgCreateClaim".to_owned();
         let one = Fault { target: target.clone(), count: 1, ..fault(FaultKind::Evict) };
         faults.set(one, 5).expect("a fault");
-        assert!(!faults.strike_tx(&["/cosmos.bank.v1beta1.MsgSend".to_owned()], &[]).evict);
-        assert!(faults.strike_tx(std::slice::from_ref(&target), &[]).evict);
-        assert!(!faults.strike_tx(&[target], &[]).evict, "its count is used up");
+        assert!(!faults.strike_waiting(&["/cosmos.bank.v1beta1.MsgSend".to_owned()], &[]));
+        assert!(faults.strike_waiting(std::slice::from_ref(&target), &[]));
+        assert!(!faults.strike_waiting(&[target], &[]), "its count is used up");
         assert!(faults.list().is_empty());
     }
 
