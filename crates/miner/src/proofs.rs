@@ -54,7 +54,7 @@ impl Tenure {
         let message = MsgSubmitProof {
             supplier_operator_address: session.record.supplier.clone(),
             session_header: Some(terms::header(&session.record)),
-            proof: proof.compact().to_gob().into(),
+            proof: proof.compact().to_gob(),
         };
         Ok(Item {
             cell: cell.clone(),

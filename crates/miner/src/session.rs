@@ -136,7 +136,7 @@ impl Session {
             });
             Trie::from_sorted(packed)
         };
-        let trie = if self.leaves as usize > LEAVES_INLINE_MAX { task::blocking("trie", load).await? } else { load() };
+        let trie = if self.leaves > LEAVES_INLINE_MAX as u64 { task::blocking("trie", load).await? } else { load() };
         let built = trie.len() as u64;
         if built != self.leaves {
             let session = self.record.session.clone();

@@ -135,17 +135,13 @@ impl Tenure {
             return Vec::new();
         }
         if items.len() > 1 {
-            return match refusal.message_index.filter(|index| *index < items.len()) {
-                Some(index) => {
-                    let bad = items.remove(index);
-                    self.refused(kind, &bad, refusal, height).await;
-                    vec![items]
-                }
-                None => {
-                    let rest = items.split_off(items.len() / 2);
-                    vec![rest, items]
-                }
-            };
+            if let Some(index) = refusal.message_index.filter(|index| *index < items.len()) {
+                let bad = items.remove(index);
+                self.refused(kind, &bad, refusal, height).await;
+                return vec![items];
+            }
+            let rest = items.split_off(items.len() / 2);
+            return vec![rest, items];
         }
         for item in &items {
             self.refused(kind, item, refusal, height).await;

@@ -203,15 +203,14 @@ impl Tenure {
     /// Relays that were answered before must not miss the claim because they are still in the log; those that come later
     /// belong to younger sessions, or are late. Entries are acknowledged in the order of the log.
     pub(crate) async fn drained(&self, session: &mut Session) -> Result<bool, StepError> {
-        let target = match session.drained_at {
-            Some(target) => target,
-            None => {
-                let waiting = self.miner.store.log_stats(&self.supplier).await?.length;
-                if waiting == 0 {
-                    return Ok(true);
-                }
-                *session.drained_at.insert(self.acknowledged() + waiting)
+        let target = if let Some(target) = session.drained_at {
+            target
+        } else {
+            let waiting = self.miner.store.log_stats(&self.supplier).await?.length;
+            if waiting == 0 {
+                return Ok(true);
             }
+            *session.drained_at.insert(self.acknowledged() + waiting)
         };
         if self.acknowledged() >= target {
             return Ok(true);

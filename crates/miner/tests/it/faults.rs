@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use pocket_miner::Event;
 use pocket_proto::pocket::devnet::v1::{Fault, FaultKind};
 
-use crate::world::{Options, World, check_balances};
+use crate::world::{Backend, Options, World, check_balances};
 
 const CLAIM: &str = "/pocket.proof.MsgCreateClaim";
 const PROOF: &str = "/pocket.proof.MsgSubmitProof";
@@ -15,8 +15,8 @@ fn fault(kind: FaultKind, target: &str, count: u64) -> Fault {
 }
 
 /// Runs a session under faults; returns the highest attempts of a claim and of a proof.
-async fn check(faults: Vec<Fault>) -> (u32, u32) {
-    let world = World::new(Options::default()).await;
+async fn check(backend: Backend, faults: Vec<Fault>) -> (u32, u32) {
+    let world = World::new(backend, Options::default()).await;
     let miner = world.miner().await;
     let mut events = miner.running.events();
     let session = world.fresh_session().await;
@@ -43,31 +43,31 @@ async fn check(faults: Vec<Fault>) -> (u32, u32) {
     attempts
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn what_the_mempool_loses_is_sent_again() {
-    let attempts = check(vec![fault(FaultKind::Evict, CLAIM, 1), fault(FaultKind::Evict, PROOF, 1)]).await;
+pub(crate) async fn what_the_mempool_loses_is_sent_again(backend: Backend) {
+    let attempts = check(backend, vec![fault(FaultKind::Evict, CLAIM, 1), fault(FaultKind::Evict, PROOF, 1)]).await;
     assert!(attempts >= (2, 2), "{attempts:?}");
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn what_a_busy_node_refuses_is_sent_again() {
+pub(crate) async fn what_a_busy_node_refuses_is_sent_again(backend: Backend) {
     let busy = |target| Fault {
         code: 20,
         codespace: "sdk".to_owned(),
         message: "mempool is full".to_owned(),
         ..fault(FaultKind::Reject, target, 1)
     };
-    check(vec![busy(CLAIM), busy(PROOF)]).await;
+    check(backend, vec![busy(CLAIM), busy(PROOF)]).await;
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_node_that_does_not_answer_some_questions_is_asked_again() {
+pub(crate) async fn a_node_that_does_not_answer_some_questions_is_asked_again(backend: Backend) {
     let silent = |target| Fault { code: 14, message: "away".to_owned(), ..fault(FaultKind::Reject, target, 2) };
-    check(vec![
-        silent("/pocket.proof.Query/AllClaims"),
-        silent("/pocket.proof.Query/Params"),
-        silent("/cosmos.tx.v1beta1.Service/Simulate"),
-        silent("block_results"),
-    ])
+    check(
+        backend,
+        vec![
+            silent("/pocket.proof.Query/AllClaims"),
+            silent("/pocket.proof.Query/Params"),
+            silent("/cosmos.tx.v1beta1.Service/Simulate"),
+            silent("block_results"),
+        ],
+    )
     .await;
 }

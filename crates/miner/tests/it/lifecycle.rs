@@ -3,11 +3,10 @@
 use pocket_miner::Event;
 use pocket_store::SessionState;
 
-use crate::world::{DEADLINE, Options, World, check_balances};
+use crate::world::{Backend, DEADLINE, Options, World, check_balances};
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn logged_relays_are_claimed_proved_and_paid() {
-    let world = World::new(Options::default()).await;
+pub(crate) async fn logged_relays_are_claimed_proved_and_paid(backend: Backend) {
+    let world = World::new(backend, Options::default()).await;
     let miner = world.miner().await;
     let mut events = miner.running.events();
     let session = world.fresh_session().await;
@@ -48,9 +47,8 @@ async fn logged_relays_are_claimed_proved_and_paid() {
     miner.stop().await;
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_claim_that_the_chain_does_not_sample_is_paid_without_a_proof() {
-    let world = World::new(Options { unproved: true, ..Options::default() }).await;
+pub(crate) async fn a_claim_that_the_chain_does_not_sample_is_paid_without_a_proof(backend: Backend) {
+    let world = World::new(backend, Options { unproved: true, ..Options::default() }).await;
     let miner = world.miner().await;
     let mut events = miner.running.events();
     let session = world.fresh_session().await;
@@ -74,9 +72,8 @@ async fn a_claim_that_the_chain_does_not_sample_is_paid_without_a_proof() {
     miner.stop().await;
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_claim_below_its_fees_is_forgone_where_the_operator_says_so() {
-    let world = World::new(Options { miner: "skip_unprofitable_claims: true", ..Options::default() }).await;
+pub(crate) async fn a_claim_below_its_fees_is_forgone_where_the_operator_says_so(backend: Backend) {
+    let world = World::new(backend, Options { miner: "skip_unprofitable_claims: true", ..Options::default() }).await;
     let miner = world.miner().await;
     let session = world.fresh_session().await;
     // The proof alone costs a million upokt; one relay earns a tenth of it.
@@ -89,9 +86,8 @@ async fn a_claim_below_its_fees_is_forgone_where_the_operator_says_so() {
     miner.stop().await;
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_settled_session_is_forgotten_after_the_blocks_it_is_kept_for() {
-    let mut world = World::new(Options::default()).await;
+pub(crate) async fn a_settled_session_is_forgotten_after_the_blocks_it_is_kept_for(backend: Backend) {
+    let mut world = World::new(backend, Options::default()).await;
     world.settings.limits.session_kept_blocks = 2;
     let miner = world.miner().await;
     let session = world.fresh_session().await;

@@ -1,7 +1,108 @@
 //! The miner on a development chain of its own: from relays in the log to money, through every interruption.
+//!
+//! All of it on the store in memory, and what depends on the store on the others too. Tests that need a server which is
+//! not there are reported as ignored, or fail under `POCKET_TESTBED=required`.
 
 mod faults;
 mod lifecycle;
 mod refusals;
 mod restarts;
 mod world;
+
+use std::process::ExitCode;
+
+use libtest_mimic::{Arguments, Failed, Trial};
+use pocket_testbed::redis::Need;
+use pocket_testbed::{Version, needs};
+
+use world::Backend;
+
+type Test = (&'static str, fn(Backend));
+
+/// What the store has a part in.
+fn on_every_store() -> Vec<Test> {
+    vec![
+        ("logged_relays_are_claimed_proved_and_paid", |backend| {
+            run(lifecycle::logged_relays_are_claimed_proved_and_paid(backend))
+        }),
+        ("a_settled_session_is_forgotten_after_the_blocks_it_is_kept_for", |backend| {
+            run(lifecycle::a_settled_session_is_forgotten_after_the_blocks_it_is_kept_for(backend))
+        }),
+        ("entries_that_are_no_relays_of_the_session_are_quarantined_with_their_reason", |backend| {
+            run(refusals::entries_that_are_no_relays_of_the_session_are_quarantined_with_their_reason(backend))
+        }),
+        ("a_relay_after_the_seal_is_late_and_changes_no_root", |backend| {
+            run(refusals::a_relay_after_the_seal_is_late_and_changes_no_root(backend))
+        }),
+        ("a_miner_killed_between_all_steps_ends_where_it_would_have_ended", |backend| {
+            run(restarts::a_miner_killed_between_all_steps_ends_where_it_would_have_ended(backend))
+        }),
+        ("relays_logged_while_no_miner_runs_are_claimed_by_the_next_one", |backend| {
+            run(restarts::relays_logged_while_no_miner_runs_are_claimed_by_the_next_one(backend))
+        }),
+        ("a_miner_killed_at_random_moments_loses_and_doubles_nothing", |backend| {
+            run(restarts::a_miner_killed_at_random_moments_loses_and_doubles_nothing(backend))
+        }),
+    ]
+}
+
+/// What only the chain has a part in.
+fn in_memory() -> Vec<Test> {
+    vec![
+        ("a_claim_that_the_chain_does_not_sample_is_paid_without_a_proof", |backend| {
+            run(lifecycle::a_claim_that_the_chain_does_not_sample_is_paid_without_a_proof(backend))
+        }),
+        ("a_claim_below_its_fees_is_forgone_where_the_operator_says_so", |backend| {
+            run(lifecycle::a_claim_below_its_fees_is_forgone_where_the_operator_says_so(backend))
+        }),
+        ("a_session_whose_claim_window_passed_is_reported_unclaimed", |backend| {
+            run(refusals::a_session_whose_claim_window_passed_is_reported_unclaimed(backend))
+        }),
+        ("a_claim_whose_proof_never_came_is_reported_expired_with_what_it_cost", |backend| {
+            run(refusals::a_claim_whose_proof_never_came_is_reported_expired_with_what_it_cost(backend))
+        }),
+        ("what_the_mempool_loses_is_sent_again", |backend| run(faults::what_the_mempool_loses_is_sent_again(backend))),
+        ("what_a_busy_node_refuses_is_sent_again", |backend| {
+            run(faults::what_a_busy_node_refuses_is_sent_again(backend))
+        }),
+        ("a_node_that_does_not_answer_some_questions_is_asked_again", |backend| {
+            run(faults::a_node_that_does_not_answer_some_questions_is_asked_again(backend))
+        }),
+    ]
+}
+
+fn main() -> ExitCode {
+    let arguments = Arguments::from_args();
+    let mut trials: Vec<_> = in_memory().into_iter().map(|test| trial(Backend::Memory, test)).collect();
+    for backend in [Backend::Memory, Backend::Disk, Backend::Redis(Version::V7_0), Backend::Redis(Version::V8_2)] {
+        trials.extend(on_every_store().into_iter().map(|test| trial(backend, test)));
+    }
+    libtest_mimic::run(&arguments, trials).exit_code()
+}
+
+fn trial(backend: Backend, (name, test): Test) -> Trial {
+    let need = match backend {
+        Backend::Redis(version) => needs(version),
+        Backend::Memory | Backend::Disk => Need::Met,
+    };
+    let ignored = matches!(need, Need::Skip { .. });
+    let store = match backend {
+        Backend::Memory => "memory".to_owned(),
+        Backend::Disk => "disk".to_owned(),
+        Backend::Redis(version) => version.to_string(),
+    };
+    let run = move || match need {
+        Need::Fail { reason } => Err(Failed::from(reason)),
+        Need::Met | Need::Skip { .. } => {
+            test(backend);
+            Ok(())
+        }
+    };
+    Trial::test(format!("{store}::{name}"), run).with_ignored_flag(ignored)
+}
+
+/// Runs a test; what it asserts fails the trial by its panic.
+fn run(test: impl Future<Output = ()>) {
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build();
+    runtime.expect("two threads can be had").block_on(test);
+}

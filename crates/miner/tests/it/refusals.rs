@@ -4,11 +4,10 @@ use bytes::Bytes;
 use pocket_miner::Event;
 use pocket_store::SessionState;
 
-use crate::world::{Options, World, check_balances};
+use crate::world::{Backend, Options, World, check_balances};
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn entries_that_are_no_relays_of_the_session_are_quarantined_with_their_reason() {
-    let world = World::new(Options::default()).await;
+pub(crate) async fn entries_that_are_no_relays_of_the_session_are_quarantined_with_their_reason(backend: Backend) {
+    let world = World::new(backend, Options::default()).await;
     let miner = world.miner().await;
     let session = world.fresh_session().await;
     let supplier = session.suppliers[0].operator.clone();
@@ -57,9 +56,8 @@ async fn entries_that_are_no_relays_of_the_session_are_quarantined_with_their_re
     miner.stop().await;
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_relay_after_the_seal_is_late_and_changes_no_root() {
-    let world = World::new(Options::default()).await;
+pub(crate) async fn a_relay_after_the_seal_is_late_and_changes_no_root(backend: Backend) {
+    let world = World::new(backend, Options::default()).await;
     let miner = world.miner().await;
     let mut events = miner.running.events();
     let session = world.fresh_session().await;
@@ -85,9 +83,8 @@ async fn a_relay_after_the_seal_is_late_and_changes_no_root() {
     miner.stop().await;
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_session_whose_claim_window_passed_is_reported_unclaimed() {
-    let world = World::new(Options::default()).await;
+pub(crate) async fn a_session_whose_claim_window_passed_is_reported_unclaimed(backend: Backend) {
+    let world = World::new(backend, Options::default()).await;
     let miner = world.miner().await;
     let session = world.fresh_session().await;
     let supplier = session.suppliers[0].operator.clone();
@@ -116,9 +113,8 @@ async fn a_session_whose_claim_window_passed_is_reported_unclaimed() {
     miner.stop().await;
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_claim_whose_proof_never_came_is_reported_expired_with_what_it_cost() {
-    let world = World::new(Options::default()).await;
+pub(crate) async fn a_claim_whose_proof_never_came_is_reported_expired_with_what_it_cost(backend: Backend) {
+    let world = World::new(backend, Options::default()).await;
     let miner = world.miner().await;
     let mut events = miner.running.events();
     let session = world.fresh_session().await;

@@ -5,7 +5,7 @@ use std::time::Duration;
 use pocket_miner::Event;
 use pocket_runtime::random;
 
-use crate::world::{DEADLINE, Options, World, check_balances};
+use crate::world::{Backend, DEADLINE, Options, World, check_balances};
 
 /// What a miner is killed after.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -32,9 +32,8 @@ fn step_of(event: &Event) -> Option<Step> {
     }
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_miner_killed_between_all_steps_ends_where_it_would_have_ended() {
-    let world = World::new(Options::default()).await;
+pub(crate) async fn a_miner_killed_between_all_steps_ends_where_it_would_have_ended(backend: Backend) {
+    let world = World::new(backend, Options::default()).await;
     let session = world.fresh_session().await;
     let mut miner = world.miner().await;
     world.log(&session, 1, 12).await;
@@ -69,9 +68,8 @@ async fn a_miner_killed_between_all_steps_ends_where_it_would_have_ended() {
     miner.stop().await;
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn relays_logged_while_no_miner_runs_are_claimed_by_the_next_one() {
-    let world = World::new(Options::default()).await;
+pub(crate) async fn relays_logged_while_no_miner_runs_are_claimed_by_the_next_one(backend: Backend) {
+    let world = World::new(backend, Options::default()).await;
     let session = world.fresh_session().await;
     world.log(&session, 2, 20).await;
     // Inside the claim window, with everything still in the log: it must be drained before the seal.
@@ -84,15 +82,14 @@ async fn relays_logged_while_no_miner_runs_are_claimed_by_the_next_one() {
 }
 
 /// Kills at moments of a seed, which is printed; a failure is repeated with `POCKET_MINER_SEED`.
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_miner_killed_at_random_moments_loses_and_doubles_nothing() {
+pub(crate) async fn a_miner_killed_at_random_moments_loses_and_doubles_nothing(backend: Backend) {
     let seed = match std::env::var("POCKET_MINER_SEED") {
         Ok(text) => text.parse().unwrap(),
         Err(_) => random::u64(),
     };
     println!("POCKET_MINER_SEED={seed}");
     let mut lots = Lots(seed);
-    let world = World::new(Options { on_disk: true, ..Options::default() }).await;
+    let world = World::new(backend, Options::default()).await;
     let session = world.fresh_session().await;
     let mut miner = world.miner().await;
     let mut logged = 0;

@@ -17,7 +17,7 @@ use pocket_protocol::relay;
 use pocket_runtime::random::Random;
 use pocket_runtime::shutdown::{self, Shutdown, ShutdownTrigger};
 use pocket_store::{Durability, Ledger, MinedRelay, Namespace, Store, StoreOptions};
-use pocket_testbed::PrivateDevnet;
+use pocket_testbed::{Config, PrivateDevnet, RedisServer, Version};
 use tempfile::TempDir;
 
 /// Longest a condition may take: several sessions of the chain, on a machine that has other things to do.
@@ -35,6 +35,7 @@ pub(crate) struct World {
     pub(crate) chain: Chain,
     pub(crate) store: Store,
     _folder: TempDir,
+    _redis: Option<RedisServer>,
     pub(crate) settings: Settings,
     suppliers: BTreeMap<String, SecretKey>,
     application: String,
@@ -43,11 +44,17 @@ pub(crate) struct World {
     _chain_end: ShutdownTrigger,
 }
 
+/// Which store a world has.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Backend {
+    Memory,
+    Disk,
+    Redis(Version),
+}
+
 /// How a world is made.
 #[derive(Clone, Copy, Default)]
 pub(crate) struct Options {
-    /// The store is in a folder, not in memory.
-    pub(crate) on_disk: bool,
     /// The chain wants no proofs.
     pub(crate) unproved: bool,
     /// Lines of settings for the miner.
@@ -63,7 +70,7 @@ fn key(name: &str) -> SecretKey {
 }
 
 impl World {
-    pub(crate) async fn new(options: Options) -> Self {
+    pub(crate) async fn new(backend: Backend, options: Options) -> Self {
         let folder = TempDir::new().unwrap();
         let mut chain_settings = "block_time_ms: 250\nmetrics: {enabled: false}\n".to_owned();
         if options.unproved {
@@ -96,10 +103,16 @@ impl World {
         let settings = document::load::<Settings>(&settings).unwrap().settings;
 
         let store_options = StoreOptions::new(Namespace::default(), Durability::Process);
-        let store = if options.on_disk {
-            Store::disk(&folder.path().join("store"), None, store_options).await.unwrap()
-        } else {
-            Store::memory(store_options)
+        let mut redis = None;
+        let store = match backend {
+            Backend::Memory => Store::memory(store_options),
+            Backend::Disk => Store::disk(&folder.path().join("store"), None, store_options).await.unwrap(),
+            Backend::Redis(version) => {
+                let server = RedisServer::start(version, Config::durable()).await.unwrap();
+                let store = Store::redis(&server.url(), store_options).await.unwrap();
+                redis = Some(server);
+                store
+            }
         };
         let application = key(APPLICATION);
         Self {
@@ -107,6 +120,7 @@ impl World {
             chain,
             store,
             _folder: folder,
+            _redis: redis,
             settings,
             suppliers: named.into_iter().map(|key| (secret(key).address().to_string(), secret(key))).collect(),
             application: application.address().to_string(),
