@@ -36,8 +36,9 @@ use crate::store::{Durability, EVENTS_MAX, StoreOptions};
 use kv::{Batch, Kv, Space};
 
 /// Counters that are ours rather than the ledger's, in the same row so that they change with it.
-const NEXT: &str = "#next";
+const LAST: &str = "#last";
 const EPOCH: &str = "#epoch";
+const OLDEST: &str = "#oldest";
 
 #[derive(Clone)]
 pub(crate) struct Embedded {
@@ -74,9 +75,7 @@ struct HeldLease {
 struct Log {
     /// The number of the last entry.
     last: u64,
-    /// No entry before this one waits; where to look for the oldest without wading through what is gone.
-    oldest: u64,
-    /// The number of the last entry handed out since this process started.
+    /// The number of the last entry handed out; those before it that are not among `delivered` are acknowledged.
     cursor: u64,
     /// Entries not acknowledged.
     length: u64,
@@ -168,20 +167,20 @@ impl State {
             let mut counters: BTreeMap<String, i64> =
                 serde_json::from_slice(&value).map_err(|e| StoreError::corrupt(format!("ledger of {supplier}"), e))?;
             let mut own = |name| counters.remove(name).and_then(|n| u64::try_from(n).ok()).unwrap_or(0);
-            let (last, epoch) = (own(NEXT), own(EPOCH));
+            let (last, epoch, oldest) = (own(LAST), own(EPOCH), own(OLDEST));
             if supplier.is_empty() {
                 state.leader_epoch = epoch;
                 continue;
             }
-            let log = Log { last, epoch, before_start: last, counters, ..Log::default() };
-            state.logs.insert(supplier, log);
-        }
-        for (key, _) in kv.scan(Space::Queue, b"", b"", usize::MAX)? {
-            if let Some((supplier, _)) = split_number(&key) {
-                let log = state.logs.entry(supplier.to_owned()).or_default();
-                log.length += 1;
-                state.fresh.insert(supplier.to_owned());
+            // From the oldest, so that what was acknowledged and is not yet cleared away is not waded through.
+            let from = number_key(&supplier, oldest);
+            let length = kv.scan(Space::Queue, &supplier_prefix(&supplier), &from, usize::MAX)?.len() as u64;
+            let cursor = oldest.saturating_sub(1);
+            let log = Log { last, cursor, length, epoch, before_start: last, counters, ..Log::default() };
+            if length > 0 {
+                state.fresh.insert(supplier.clone());
             }
+            state.logs.insert(supplier, log);
         }
         for (key, _) in kv.scan(Space::State, b"q", b"q", usize::MAX)? {
             if let Some((supplier, _)) = split_number(&key[1..]) {
@@ -204,6 +203,16 @@ impl State {
 }
 
 impl Log {
+    /// Returns a number before which every entry is acknowledged.
+    fn oldest(&self) -> u64 {
+        self.delivered.first_key_value().map_or(self.cursor + 1, |(number, _)| *number)
+    }
+
+    /// Puts this log's row into a batch, with these counters.
+    fn put_row(&self, batch: &mut Batch, supplier: &str, counters: &BTreeMap<String, i64>) {
+        put_row(batch, supplier, counters, [self.last, self.epoch, self.oldest()]);
+    }
+
     /// Returns the counters as they will be after `counts`.
     fn counted(&self, counts: &[Count]) -> BTreeMap<String, i64> {
         let mut counters = self.counters.clone();
@@ -216,11 +225,12 @@ impl Log {
     }
 }
 
-/// Puts a supplier's row of counters into a batch.
-fn put_counters(batch: &mut Batch, supplier: &str, counters: &BTreeMap<String, i64>, last: u64, epoch: u64) {
+/// Puts a row of counters into a batch, with the last entry's number, the epoch and the oldest entry's number.
+fn put_row(batch: &mut Batch, supplier: &str, counters: &BTreeMap<String, i64>, own: [u64; 3]) {
     let mut row: BTreeMap<&str, i64> = counters.iter().map(|(name, value)| (name.as_str(), *value)).collect();
-    row.insert(NEXT, i64::try_from(last).unwrap_or(i64::MAX));
-    row.insert(EPOCH, i64::try_from(epoch).unwrap_or(i64::MAX));
+    for (name, value) in [LAST, EPOCH, OLDEST].into_iter().zip(own) {
+        row.insert(name, i64::try_from(value).unwrap_or(i64::MAX));
+    }
     let row = serde_json::to_vec(&row).expect("a map of numbers by text is always JSON");
     batch.put(Space::State, ledger_key(supplier), row);
 }

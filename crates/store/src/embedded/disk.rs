@@ -12,12 +12,14 @@ use crate::lock;
 
 /// Blocks kept in memory for reading.
 const CACHE_BYTES: u64 = 4 << 20;
-/// Unsorted rows of one space kept in memory; more are sorted out to files. Small, so that an idle store is small.
+/// Unsorted rows of one space kept in memory; more are sorted out to files. Small, so that a store is small.
 const MEMTABLE_BYTES: u64 = 4 << 20;
+/// The same for the log, where most bytes go: the engine syncs its journal each time, and appends wait for that.
+const LOG_MEMTABLE_BYTES: u64 = 16 << 20;
 /// Journal kept before the spaces that still need it are sorted out: the smallest the engine allows, for quick opening.
 const JOURNAL_BYTES: u64 = 64 << 20;
 /// Threads that sort and compact.
-const WORKER_THREADS: usize = 1;
+const WORKER_THREADS: usize = 2;
 /// Open files.
 const FILES_MAX: usize = 128;
 
@@ -47,7 +49,8 @@ impl Disk {
         };
         lock::write(folder, admin)?;
         let open = |space: Space| {
-            let options = || KeyspaceCreateOptions::default().max_memtable_size(MEMTABLE_BYTES);
+            let memtable = if space == Space::Log { LOG_MEMTABLE_BYTES } else { MEMTABLE_BYTES };
+            let options = || KeyspaceCreateOptions::default().max_memtable_size(memtable);
             database.keyspace(space.name(), options).map_err(|error| failed("open the store", error))
         };
         let spaces = [open(Space::Log)?, open(Space::Queue)?, open(Space::Leaf)?, open(Space::State)?];

@@ -5,7 +5,7 @@ use std::time::Duration;
 use pocket_runtime::clock;
 
 use super::kv::Batch;
-use super::{Embedded, HeldLease, State, put_counters};
+use super::{Embedded, HeldLease, State, put_row};
 use crate::error::{LeaseError, StoreError};
 use crate::lease::{Lease, LeaseInfo, LeaseName};
 
@@ -40,12 +40,12 @@ impl Embedded {
             match name {
                 LeaseName::Supplier(supplier) => {
                     let log = state.log(supplier);
-                    put_counters(&mut batch, supplier, &log.counters, log.last, epoch);
+                    put_row(&mut batch, supplier, &log.counters, [log.last, epoch, log.oldest()]);
                     self.inner.kv.write(batch)?;
                     log.epoch = epoch;
                 }
                 LeaseName::Leader => {
-                    put_counters(&mut batch, "", &std::collections::BTreeMap::new(), 0, epoch);
+                    put_row(&mut batch, "", &std::collections::BTreeMap::new(), [0, epoch, 0]);
                     self.inner.kv.write(batch)?;
                     state.leader_epoch = epoch;
                 }

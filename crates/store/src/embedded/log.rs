@@ -8,7 +8,7 @@ use bytes::Bytes;
 use pocket_runtime::clock;
 
 use super::kv::{Batch, Space};
-use super::{Delivery, Embedded, State, number_key, put_counters, quarantine_key, split_number, supplier_prefix};
+use super::{Delivery, Embedded, State, number_key, put_row, quarantine_key, split_number, supplier_prefix};
 use crate::append::{Item, Origin};
 use crate::error::{CommitError, Fenced, StoreError};
 use crate::ledger::{Count, Term};
@@ -63,7 +63,7 @@ impl Embedded {
                 counts.push(Count::of(Term::Spooled, -unspooled));
             }
             let counters = log.counted(&counts);
-            put_counters(&mut batch, &supplier, &counters, last, log.epoch);
+            put_row(&mut batch, &supplier, &counters, [last, log.epoch, log.oldest()]);
             grown.push((supplier, last, counters));
         }
         self.inner.kv.write(batch)?;
@@ -212,7 +212,7 @@ impl Embedded {
                     quarantined -= 1;
                 }
             }
-            put_counters(&mut batch, supplier, &counters, log.last, log.epoch);
+            log.put_row(&mut batch, supplier, &counters);
             self.inner.kv.write(batch)?;
             log.counters = counters;
             log.quarantined = quarantined;
@@ -224,12 +224,11 @@ impl Embedded {
 
     #[expect(clippy::unused_async, reason = "the other engine awaits here")]
     pub(crate) async fn log_stats(&self, supplier: &str) -> Result<LogStats, StoreError> {
-        let mut state = self.lock();
-        let Some(log) = state.logs.get_mut(supplier) else { return Ok(LogStats::default()) };
-        let from = number_key(supplier, log.oldest);
+        let state = self.lock();
+        let Some(log) = state.logs.get(supplier) else { return Ok(LogStats::default()) };
+        let from = number_key(supplier, log.oldest());
         let oldest = self.inner.kv.scan(Space::Queue, &supplier_prefix(supplier), &from, 1)?.pop();
         let oldest = oldest.and_then(|(key, _)| split_number(&key).map(|(_, number)| number));
-        log.oldest = oldest.unwrap_or(log.last + 1);
         Ok(LogStats {
             length: log.length,
             delivered: log.delivered.len() as u64,

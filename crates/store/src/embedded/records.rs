@@ -11,7 +11,7 @@ use serde::de::DeserializeOwned;
 use tokio::sync::broadcast;
 
 use super::kv::{Batch, Space};
-use super::{Embedded, leaf_key, put_counters, record_key, split_expiry, with_expiry};
+use super::{Embedded, leaf_key, record_key, split_expiry, with_expiry};
 use crate::boundary::{
     BlockEvent, CacheKind, Event, RegistryAction, RegistryEvent, RegistryRecord, RewardableEvent, ServiceFactor,
     SupplierState,
@@ -220,7 +220,7 @@ impl Embedded {
             let log = state.log(supplier);
             let counters = log.counted(counts);
             let mut batch = Batch::default();
-            put_counters(&mut batch, supplier, &counters, log.last, log.epoch);
+            log.put_row(&mut batch, supplier, &counters);
             self.inner.kv.write(batch)?;
             log.counters = counters;
         }

@@ -7,7 +7,7 @@ use pocket_runtime::task;
 
 use super::kv::{Batch, Space};
 use super::log::check_epoch;
-use super::{Embedded, leaf_key, number_key, put_counters, session_key};
+use super::{Embedded, leaf_key, number_key, session_key};
 use crate::error::{CommitError, PutError, StoreError};
 use crate::leaf::{CommitBatch, CommitOutcome, LeafStatus, PackedLeaf};
 use crate::ledger::{Count, Term};
@@ -108,7 +108,8 @@ impl Embedded {
         }
         let log = state.log(supplier);
         let counters = log.counted(&counts);
-        put_counters(&mut batch, supplier, &counters, log.last, log.epoch);
+        // The row says the oldest of before this commit: a restart looks a little further back than it must.
+        log.put_row(&mut batch, supplier, &counters);
         kv.write(batch)?;
         log.counters = counters;
         log.length = log.length.saturating_sub(acknowledged.len() as u64);
@@ -174,7 +175,7 @@ impl Embedded {
             batch.put(Space::State, key, session_row(leaves, &record));
             let log = state.log(supplier);
             let counters = log.counted(counts);
-            put_counters(&mut batch, supplier, &counters, log.last, log.epoch);
+            log.put_row(&mut batch, supplier, &counters);
             self.inner.kv.write(batch)?;
             log.counters = counters;
         }

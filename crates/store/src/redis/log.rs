@@ -113,10 +113,12 @@ impl Redis {
             commands.ignore_errors();
             for supplier in chunk {
                 let stream = self.names.stream(supplier);
-                commands.cmd("XGROUP").arg("CREATE").arg(stream).arg(&group).arg(0).arg("MKSTREAM");
+                commands.cmd("XGROUP").arg("CREATE").arg(&stream).arg(&group).arg(0).arg("MKSTREAM");
+                // A Go relayer lets its stream expire; what is not yet mined must not.
+                commands.cmd("PERSIST").arg(&stream);
             }
             let answers: Vec<Value> = self.run("make the consumer group", &commands).await?;
-            for (supplier, answer) in chunk.iter().zip(answers) {
+            for (supplier, answer) in chunk.iter().zip(answers.into_iter().step_by(2)) {
                 if let Value::ServerError(error) = answer
                     && error.code() != "BUSYGROUP"
                 {

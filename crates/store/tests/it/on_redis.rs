@@ -18,6 +18,7 @@ crate::tests![
     a_killed_server_costs_no_acknowledged_relay_and_doubles_none,
     a_paused_server_delays_appends_and_doubles_none,
     a_vanished_stream_gets_its_group_anew,
+    a_stream_that_would_expire_is_kept,
     flushed_scripts_are_told_again,
     subscribers_are_told_what_they_may_have_missed,
     bytes_that_are_no_relay_are_quarantined_and_bounded,
@@ -168,6 +169,20 @@ async fn a_vanished_stream_gets_its_group_anew(mut world: World) -> anyhow::Resu
     server(&mut world)?.command(&["DEL", &store.names().stream(SUPPLIER)])?;
     append_all(&store, SUPPLIER, "s", 0..2).await?;
     ensure!(reader.take(&[SUPPLIER.to_owned()], 10, SOON).await?.len() == 2);
+    Ok(())
+}
+
+async fn a_stream_that_would_expire_is_kept(mut world: World) -> anyhow::Result<()> {
+    let store = world.store.clone();
+    let stream = store.names().stream(SUPPLIER);
+    append_all(&store, SUPPLIER, "s", 0..2).await?;
+    let expire = ["EXPIRE", &stream, "7200"];
+    server(&mut world)?.command(&expire)?;
+    let entries = store.reader("miner", CLAIM_IDLE).take(&[SUPPLIER.to_owned()], 10, SOON).await?;
+    ensure!(server(&mut world)?.command(&["TTL", &stream])?.contains(":-1"), "it expires unread");
+    server(&mut world)?.command(&expire)?;
+    store.commit(batch(header(SUPPLIER, "s"), 0, vec![leaf_of(&entries[0])])).await?;
+    ensure!(server(&mut world)?.command(&["TTL", &stream])?.contains(":-1"), "it expires while it is mined");
     Ok(())
 }
 
