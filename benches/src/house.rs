@@ -70,7 +70,7 @@ pub struct House {
     control: SocketAddr,
     // Ended in this order: who depends before who is depended on.
     processes: Vec<Process>,
-    _redis: Option<RedisServer>,
+    redis: Option<RedisServer>,
     _trigger: ShutdownTrigger,
     _folder: tempfile::TempDir,
 }
@@ -253,7 +253,7 @@ impl House {
             pids,
             control,
             processes,
-            _redis: redis,
+            redis,
             _trigger: trigger,
             _folder: folder,
         })
@@ -265,6 +265,16 @@ impl House {
     /// One has ended; with the end of its log.
     pub fn check(&mut self) -> anyhow::Result<()> {
         self.processes.iter_mut().try_for_each(Process::check)
+    }
+
+    /// Commands that the Redis server has carried out, those inside scripts included; none without a server.
+    ///
+    /// # Errors
+    /// The server does not say.
+    pub fn store_commands(&self) -> anyhow::Result<Option<u64>> {
+        let Some(server) = &self.redis else { return Ok(None) };
+        let commands = info(server, "stats", "total_commands_processed")?;
+        Ok(Some(commands.parse().context("the number of commands of redis-server")?))
     }
 
     /// The ends of all logs that are not empty.
@@ -295,8 +305,13 @@ fn newest_redis() -> Version {
 
 /// The server's process id, as it says itself: its parent may be a wrapper.
 fn redis_pid(server: &RedisServer) -> anyhow::Result<u32> {
-    let info = server.command(&["INFO", "server"])?;
-    let pid =
-        info.lines().find_map(|line| line.strip_prefix("process_id:")).context("redis-server names no process id")?;
-    pid.trim().parse().context("the process id of redis-server")
+    info(server, "server", "process_id")?.parse().context("the process id of redis-server")
+}
+
+/// One line of what the server says of itself.
+fn info(server: &RedisServer, section: &str, name: &str) -> anyhow::Result<String> {
+    let info = server.command(&["INFO", section])?;
+    let mut lines = info.lines().filter_map(|line| line.split_once(':'));
+    let value = lines.find_map(|(key, value)| (key == name).then(|| value.trim().to_owned()));
+    value.with_context(|| format!("redis-server says no {name}"))
 }

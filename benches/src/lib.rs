@@ -27,6 +27,7 @@
 
 pub mod go;
 pub mod house;
+pub mod measure;
 pub mod paths;
 pub mod presign;
 pub mod process;

@@ -3,6 +3,7 @@
 //! The client shares the machine with what it measures, so it does as little as it can: requests are written as they lie in
 //! memory, and of an answer only the status and the length are read.
 
+use std::fmt;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -92,26 +93,51 @@ fn head_length(bytes: &[u8]) -> Option<usize> {
     bytes.windows(4).position(|window| window == b"\r\n\r\n").map(|position| position + 4)
 }
 
-/// Sends every request once, `concurrency` at a time, each connection kept. Keeps every `sample_every`-th answer.
+/// How requests are sent.
+#[derive(Debug, Clone, Copy, serde::Serialize)]
+pub struct Manner {
+    /// Connections, each with one request in flight.
+    pub concurrency: usize,
+    /// Time from one request to the next, over all connections; none sends each as soon as a connection is free.
+    pub pace: Option<Duration>,
+}
+
+impl fmt::Display for Manner {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.pace {
+            None => write!(f, "c={}", self.concurrency),
+            Some(pace) => write!(f, "{:.0}/s", 1.0 / pace.as_secs_f64()),
+        }
+    }
+}
+
+/// Sends every request once, over kept connections. Keeps every `sample_every`-th answer, or none if that is 0.
 ///
 /// # Errors
 /// A connection that cannot be made or breaks, an answer without a length, or none in time.
 pub async fn replay(
     address: SocketAddr,
     requests: &Arc<Vec<Bytes>>,
-    concurrency: usize,
+    manner: Manner,
     sample_every: usize,
 ) -> anyhow::Result<Replayed> {
     let next = Arc::new(AtomicUsize::new(0));
     let mut connections = Vec::new();
-    for _ in 0..concurrency {
+    for _ in 0..manner.concurrency {
         connections.push(net::connect(&address.to_string()).await.with_context(|| format!("connect to {address}"))?);
     }
     let start = clock::now();
     let mut workers = Vec::new();
     for stream in connections {
-        let worker =
-            Worker { stream, read: BytesMut::new(), requests: requests.clone(), next: next.clone(), sample_every };
+        let worker = Worker {
+            stream,
+            read: BytesMut::new(),
+            requests: requests.clone(),
+            next: next.clone(),
+            manner,
+            sample_every,
+            start,
+        };
         workers.push(task::spawn("bench-client", worker.run()));
     }
     let mut whole = Replayed::empty()?;
@@ -142,7 +168,9 @@ struct Worker {
     read: BytesMut,
     requests: Arc<Vec<Bytes>>,
     next: Arc<AtomicUsize>,
+    manner: Manner,
     sample_every: usize,
+    start: tokio::time::Instant,
 }
 
 impl Worker {
@@ -151,6 +179,9 @@ impl Worker {
         loop {
             let index = self.next.fetch_add(1, Ordering::Relaxed);
             let Some(request) = self.requests.get(index).cloned() else { return Ok(seen) };
+            if let Some(pace) = self.manner.pace {
+                tokio::time::sleep_until(self.start + pace * u32::try_from(index).unwrap_or(u32::MAX)).await;
+            }
             let start = clock::now();
             self.stream.write_all(&request).await.context("send a request")?;
             let (status, body) = tokio::time::timeout(ANSWER_TIMEOUT, self.answer())
