@@ -29,7 +29,7 @@ mod rpc;
 /// How long a request's head may take.
 const HEADER_TIMEOUT: Duration = Duration::from_secs(10);
 /// How long a connection may be idle.
-const IDLE_TIMEOUT: Duration = Duration::from_secs(120);
+const IDLE_TIMEOUT: Duration = Duration::from_mins(2);
 /// How long a client may read nothing of an answer.
 const WRITE_TIMEOUT: Duration = Duration::from_secs(20);
 /// Requests at a time on one HTTP/2 connection.

@@ -52,11 +52,9 @@ pub(super) async fn query(queries: &Queries, path: &str, data: Bytes, height: i6
         Ok(value) => Answered { value, height, ..Answered::default() },
         Err(status) if status.code() == Code::Unimplemented => refused(6, "unknown query path: unknown request", 0),
         Err(status) => {
-            // The SDK turns gRPC codes into its own errors, and anything else into an internal one.
+            // The SDK turns gRPC codes into errors of its own.
             let (code, suffix) = match status.code() {
                 Code::NotFound => (22, "not found"),
-                Code::InvalidArgument => (18, "invalid request"),
-                Code::FailedPrecondition => (18, "invalid request"),
                 Code::Unauthenticated => (4, "unauthorized"),
                 _ => (18, "invalid request"),
             };

@@ -14,12 +14,39 @@ use tonic::{
 
 use crate::{chain::Chain, state::State};
 
+#[expect(
+    clippy::unnecessary_wraps,
+    clippy::needless_pass_by_value,
+    reason = "queries have one shape, whether or not they can fail or keep the request"
+)]
 mod accounts;
+#[expect(clippy::unnecessary_wraps, reason = "queries have one shape, whether or not they can fail")]
 mod blocks;
+#[expect(
+    clippy::unnecessary_wraps,
+    clippy::needless_pass_by_value,
+    reason = "queries have one shape, whether or not they can fail or keep the request"
+)]
 mod participants;
+#[expect(
+    clippy::unnecessary_wraps,
+    clippy::needless_pass_by_value,
+    reason = "queries have one shape, whether or not they can fail or keep the request"
+)]
 mod proofs;
+#[expect(
+    clippy::unnecessary_wraps,
+    clippy::needless_pass_by_value,
+    reason = "queries have one shape, whether or not they can fail or keep the request"
+)]
 mod services;
+#[expect(
+    clippy::unnecessary_wraps,
+    clippy::needless_pass_by_value,
+    reason = "queries have one shape, whether or not they can fail or keep the request"
+)]
 mod sessions;
+#[expect(clippy::needless_pass_by_value, reason = "queries have one shape, whether or not they keep the request")]
 mod txs;
 
 pub(super) use txs::simulated;

@@ -1,4 +1,4 @@
-//! `CometBFT` JSON-RPC: by POST, by URI, in batches, and over WebSockets.
+//! `CometBFT` JSON-RPC: by POST, by URI, in batches, and over `WebSocket`.
 //!
 //! A transport reads a request into a method and its [`params::Params`]; [`methods::call`] answers it with the JSON text of the
 //! result; the transport wraps it. Texts of errors, status codes and headers are the node's.
@@ -55,6 +55,7 @@ enum Failure {
 }
 
 impl Failure {
+    #[expect(clippy::needless_pass_by_value, reason = "so that errors can be mapped by its name")]
     fn internal(problem: impl ToString) -> Self {
         Self::Internal(problem.to_string())
     }

@@ -2,7 +2,7 @@
 
 mod compare;
 mod control;
-mod faults;
+mod grpc;
 mod node;
 mod rest;
 mod rpc;

@@ -224,7 +224,7 @@ impl Replay {
         *self.counts.entry(kind.to_owned()).or_insert(0) += 1;
     }
 
-    async fn go_to(&mut self, height: i64) {
+    fn go_to(&mut self, height: i64) {
         while self.world.chain.height() < height {
             self.recorded.make_block(&self.world.chain);
             self.names.extend(self.recorded.renamed(&self.world.chain));
@@ -344,7 +344,7 @@ impl Replay {
                 }
             }
             (answered, _) => {
-                self.failures.push(format!("{name}: recorded {error}, ours {:.300}", format!("{answered:?}")))
+                self.failures.push(format!("{name}: recorded {error}, ours {answered:?}"));
             }
         }
         self.count(&format!("grpc {service}"));
@@ -429,7 +429,7 @@ impl Replay {
                 let (answer, _) =
                     self.call("/cosmos.tx.v1beta1.Service/BroadcastTx", &[], request).await.expect("an answer");
                 let answer = answer.get("tx_response").clone();
-                let code = if let Json::Number(code) = answer.get("code") { *code as u32 } else { 0 };
+                let code = if let Json::Number(code) = answer.get("code") { code.parse().expect("a code") } else { 0 };
                 (code, answer.get("codespace").text().to_owned(), answer.get("raw_log").text().to_owned())
             };
             let theirs_log = renamed_text(&log, &self.names);
@@ -510,16 +510,20 @@ fn sort_checks(json: &mut Json) {
     }
 }
 
+fn code_of(result: &Value) -> u32 {
+    result["code"].as_u64().map_or(0, |code| u32::try_from(code).expect("a code"))
+}
+
 fn broadcast_result(broadcast: &Value) -> (u32, String, String) {
     if let Some(body) = broadcast["rpc_response_body"].as_str() {
         let answer: Value = serde_json::from_str(body).expect("JSON");
         let result = &answer["result"];
-        let code = result["code"].as_u64().unwrap_or_default() as u32;
+        let code = code_of(result);
         let log = answer["error"]["data"].as_str().unwrap_or_else(|| text(result, "log"));
         return (code, text(result, "codespace").to_owned(), log.to_owned());
     }
     let response = &broadcast["response_json"]["tx_response"];
-    let code = response["code"].as_u64().unwrap_or_default() as u32;
+    let code = code_of(response);
     (code, text(response, "codespace").to_owned(), text(response, "raw_log").to_owned())
 }
 
@@ -557,12 +561,12 @@ async fn vectors_recorded_requests_are_answered_as_by_the_node() {
             let sent = std::mem::take(&mut waiting);
             if !sent.is_empty() {
                 let next = replay.world.chain.height() + 1;
-                replay.go_to(next).await;
+                replay.go_to(next);
                 for item in sent {
                     replay.tx_outcome(item).await;
                 }
             }
-            replay.go_to(item.height).await;
+            replay.go_to(item.height);
         }
         match item.kind {
             Kind::Grpc => replay.grpc(item).await,

@@ -78,10 +78,10 @@ fn all_applications(
     }
     let all = at.state.applications.iter().map(|(address, found)| (key(address.as_str()), found));
     let (page, pagination) = page::cut(all, request.pagination)?;
-    let delegates = |found: &&&std::sync::Arc<application::Application>| {
+    let is_wanted = |found: &&&std::sync::Arc<application::Application>| {
         delegatee.is_empty() || found.delegatee_gateway_addresses.contains(&delegatee)
     };
-    let applications = page.iter().filter(delegates).map(|found| application::Application::clone(found)).collect();
+    let applications = page.iter().filter(is_wanted).map(|found| application::Application::clone(found)).collect();
     Ok(application::QueryAllApplicationsResponse { applications, pagination: Some(pagination) })
 }
 

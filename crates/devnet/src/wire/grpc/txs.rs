@@ -156,9 +156,8 @@ fn get_txs_event(at: &At<'_>, request: GetTxsEventRequest) -> Result<GetTxsEvent
         found.reverse();
     }
     let limit = match usize::try_from(request.limit) {
-        Ok(0) => PAGE_MAX,
-        Ok(limit) => limit.min(PAGE_MAX),
-        Err(_) => PAGE_MAX,
+        Ok(limit @ 1..PAGE_MAX) => limit,
+        _ => PAGE_MAX,
     };
     let page = request.page.max(1);
     let pages = found.len().div_ceil(limit).max(1) as u64;

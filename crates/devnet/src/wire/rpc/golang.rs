@@ -1,5 +1,7 @@
 //! What clients see of the node's language: escaped text, and words for JSON that is none.
 
+use std::fmt::Write;
+
 /// Escapes `<`, `>`, `&` and the line separators, as Go's JSON does. In JSON they occur only inside texts.
 pub(super) fn escape(json: String) -> String {
     let special = |character: char| matches!(character, '<' | '>' | '&' | '\u{2028}' | '\u{2029}');
@@ -9,7 +11,7 @@ pub(super) fn escape(json: String) -> String {
     let mut escaped = String::with_capacity(json.len() + 64);
     for character in json.chars() {
         if special(character) {
-            escaped.push_str(&format!("\\u{:04x}", u32::from(character)));
+            write!(escaped, "\\u{:04x}", u32::from(character)).expect("writing to a string cannot fail");
         } else {
             escaped.push(character);
         }
@@ -43,11 +45,10 @@ fn invalid(byte: u8, place: &str) -> String {
     let shown = match byte {
         b'\'' => r"'\''".to_owned(),
         b'"' => "'\"'".to_owned(),
-        b' '..=b'~' => format!("'{}'", char::from(byte)),
+        b' '..=b'~' | 0x80.. => format!("'{}'", char::from(byte)),
         b'\n' => r"'\n'".to_owned(),
         b'\r' => r"'\r'".to_owned(),
         b'\t' => r"'\t'".to_owned(),
-        0x80.. => format!("'{}'", char::from(byte)),
         _ => format!(r"'\x{byte:02x}'"),
     };
     format!("invalid character {shown} {place}")

@@ -1,6 +1,6 @@
 //! The methods: their names, their parameters, what each answers.
 
-use std::{sync::Arc, time::Duration};
+use std::{fmt::Write, sync::Arc, time::Duration};
 
 use pocket_crypto::hash::sha256;
 use tokio::sync::broadcast::error::RecvError;
@@ -112,7 +112,7 @@ pub(super) fn index() -> String {
     for method in METHODS.iter().filter(|method| !method.socket_only) {
         let params: Vec<String> = method.params.iter().map(|name| format!("{name}=_")).collect();
         let query = if params.is_empty() { String::new() } else { format!("?{}", params.join("&")) };
-        page.push_str(&format!("<a href=\"/{0}\">/{0}{query}</a><br>", method.name));
+        write!(page, "<a href=\"/{0}\">/{0}{query}</a><br>", method.name).expect("writing to a string cannot fail");
     }
     page.push_str("</body></html>");
     page
@@ -307,8 +307,7 @@ fn tx_search(chain: &Chain, params: &Params) -> Result<String, Failure> {
 
 fn page<T>(all: Vec<T>, params: &Params) -> Result<Vec<T>, Failure> {
     let per_page = match params.int("per_page")? {
-        None => PER_PAGE_DEFAULT,
-        Some(..1) => PER_PAGE_DEFAULT,
+        None | Some(..1) => PER_PAGE_DEFAULT,
         Some(asked) => asked.min(PER_PAGE_MAX),
     };
     let per_page = usize::try_from(per_page).unwrap_or(1);

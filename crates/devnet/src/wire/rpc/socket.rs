@@ -1,4 +1,4 @@
-//! WebSockets: calls as by POST, and subscriptions to blocks and transactions.
+//! Connections by `WebSocket`: calls as by POST, and subscriptions to blocks and transactions.
 //!
 //! One task serves a connection. Nothing is queued for a slow client: what it has not yet been told is read from the
 //! chain's memory of blocks when its turn comes, in order and without gaps. A client that takes no frame for
@@ -44,7 +44,7 @@ const SUBSCRIPTIONS_MAX: usize = 5;
 /// How often a client is asked whether it lives.
 const PING_PERIOD: Duration = Duration::from_secs(27);
 /// How long a client may be silent; it answers pings.
-const READ_WAIT: Duration = Duration::from_secs(60);
+const READ_WAIT: Duration = Duration::from_mins(1);
 /// How long a client may take to accept one frame.
 const WRITE_WAIT: Duration = Duration::from_secs(10);
 
