@@ -42,6 +42,11 @@ fn run(test: impl Future<Output = anyhow::Result<()>>) -> anyhow::Result<()> {
     tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?.block_on(test)
 }
 
+/// A server whose own death loses nothing. Synced each second it may hold back what it has acknowledged while it syncs.
+fn unforgetting() -> Config {
+    Config { append_fsync: "always", ..Config::durable() }
+}
+
 async fn on_redis(server: &RedisServer, settings: String) -> anyhow::Result<World> {
     let options = StoreOptions { append_timeout: Duration::from_millis(500), ..store_options() };
     let store = Store::redis(&server.url(), options).await.context("the store opens")?;
@@ -53,7 +58,7 @@ async fn logged(world: &World) -> i64 {
 }
 
 async fn spools(version: Version) -> anyhow::Result<()> {
-    let mut server = RedisServer::start(version, Config::durable()).await?;
+    let mut server = RedisServer::start(version, unforgetting()).await?;
     let folder = tempfile::tempdir()?;
     let world = on_redis(&server, format!("spool_dir: \"{}\"", folder.path().display())).await?;
     for _ in 0..3 {
@@ -78,7 +83,7 @@ async fn spools(version: Version) -> anyhow::Result<()> {
 }
 
 async fn fills(version: Version) -> anyhow::Result<()> {
-    let mut server = RedisServer::start(version, Config::durable()).await?;
+    let mut server = RedisServer::start(version, unforgetting()).await?;
     let folder = tempfile::tempdir()?;
     let settings = format!("spool_dir: \"{}\"\nspool_bytes_max: 4096", folder.path().display());
     let world = on_redis(&server, settings).await?;
@@ -105,7 +110,7 @@ async fn fills(version: Version) -> anyhow::Result<()> {
 }
 
 async fn refuses(version: Version) -> anyhow::Result<()> {
-    let mut server = RedisServer::start(version, Config::durable()).await?;
+    let mut server = RedisServer::start(version, unforgetting()).await?;
     let world = on_redis(&server, String::new()).await?;
     world.relay("/").await.verified("supplier1");
     server.kill();
