@@ -238,7 +238,7 @@ impl Tenure {
     }
 
     fn count(&self, commit: &CommitBatch, outcome: &pocket_store::CommitOutcome) {
-        let relays = &self.miner.metrics.relays;
+        let mut outcomes: BTreeMap<&str, u64> = BTreeMap::new();
         for status in &outcome.leaves {
             let word = match status {
                 LeafStatus::New => "leaf",
@@ -246,10 +246,13 @@ impl Tenure {
                 LeafStatus::Repeated => "repeated",
                 LeafStatus::Missing => "missing",
             };
-            relays.with_label_values(&[word]).inc();
+            *outcomes.entry(word).or_default() += 1;
         }
         for rejected in &commit.rejected {
-            relays.with_label_values(&[rejected.reason]).inc();
+            *outcomes.entry(rejected.reason).or_default() += 1;
+        }
+        for (word, entries) in outcomes {
+            self.miner.metrics.relays.with_label_values(&[word]).inc_by(entries);
         }
         let labels = [self.supplier.as_str(), commit.header.service.as_str()];
         self.miner.metrics.ha_relays_added.with_label_values(&labels).inc_by(outcome.new_leaves);

@@ -76,11 +76,12 @@ pub enum Due {
 
 /// Returns the height after whose block a session is sealed.
 ///
-/// Relays are answered until the block that opens the claim window, and a relayer may learn of it a moment later than we
-/// do; so one block more is given where the window is long enough to spare it. Settlement comes no later for it.
+/// Relays are answered until the block that opens the claim window, and a busy relayer learns of it later than we do; so
+/// a quarter of the window, at least a block, is given where it can be spared. Settlement comes no later for it.
 pub fn seal_height(windows: &Windows) -> Height {
+    let spared = ((windows.claim_close - windows.claim_open) / 4).max(1);
     let latest = windows.claim_close - SEAL_MARGIN_BLOCKS;
-    (windows.claim_open + 1).min(latest).max(windows.claim_open - 1)
+    (windows.claim_open + spared).min(latest).max(windows.claim_open - 1)
 }
 
 /// Returns whether a session must be sealed now even if relays of it may still wait in the log.
@@ -189,9 +190,9 @@ mod tests {
 
     #[test]
     fn an_open_session_is_sealed_once_relayers_have_stopped_answering() {
-        check(view(SessionState::Open), 10, Due::Wait(13));
-        check(view(SessionState::Open), 12, Due::Wait(13));
-        check(view(SessionState::Open), 13, Due::Seal);
+        check(view(SessionState::Open), 10, Due::Wait(14));
+        check(view(SessionState::Open), 13, Due::Wait(14));
+        check(view(SessionState::Open), 14, Due::Seal);
         check(view(SessionState::Open), 19, Due::Seal);
     }
 
@@ -211,7 +212,7 @@ mod tests {
 
     #[test]
     fn a_session_without_leaves_waits_for_late_ones_until_the_window_closes() {
-        check(View { leaves: 0, ..view(SessionState::Open) }, 13, Due::Wait(14));
+        check(View { leaves: 0, ..view(SessionState::Open) }, 14, Due::Wait(15));
         check(View { leaves: 0, ..view(SessionState::Open) }, 20, Due::ClaimMissed);
     }
 

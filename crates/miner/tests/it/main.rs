@@ -5,6 +5,7 @@
 
 mod faults;
 mod lifecycle;
+mod process;
 mod refusals;
 mod restarts;
 mod world;
@@ -67,6 +68,13 @@ fn in_memory() -> Vec<Test> {
         }),
         ("a_node_that_does_not_answer_some_questions_is_asked_again", |backend| {
             run(faults::a_node_that_does_not_answer_some_questions_is_asked_again(backend))
+        }),
+        ("an_unknown_flag_is_refused", |backend| run(process::an_unknown_flag_is_refused(backend))),
+        ("wrong_settings_are_refused_with_what_to_write", |backend| {
+            run(process::wrong_settings_are_refused_with_what_to_write(backend))
+        }),
+        ("good_settings_are_told_with_the_suppliers_they_mine_for", |backend| {
+            run(process::good_settings_are_told_with_the_suppliers_they_mine_for(backend))
         }),
     ]
 }
