@@ -212,3 +212,46 @@ async fn a_plain_request_to_the_websocket_path_is_refused() {
     let by_uri = world.uri("/subscribe?query=%22tm.event='Tx'%22").await;
     assert_eq!(by_uri.status, 404);
 }
+
+#[tokio::test]
+async fn a_client_that_is_silent_is_asked_whether_it_lives() {
+    use futures_util::StreamExt;
+    use tokio_tungstenite::tungstenite::Message;
+    let world = World::open().await;
+    let mut socket = world.socket().await;
+    socket.ask(HEADERS).await;
+    tokio::time::pause();
+    let begun = tokio::time::Instant::now();
+    for _ in 0..3 {
+        let message = socket.0.next().await.expect("the node stays").expect("a frame");
+        assert!(matches!(message, Message::Ping(_)), "{message:?}");
+    }
+    let waited = begun.elapsed().as_secs();
+    assert!((75..90).contains(&waited), "three pings within {waited} s of the chain's time");
+}
+
+#[tokio::test]
+async fn a_client_that_reads_nothing_is_dropped() {
+    let world = World::open().await;
+    let mut socket = world.socket().await;
+    for number in 0..5 {
+        // Texts that differ, so that the events come five times: more than the buffers of a connection hold.
+        let query = format!("tm.event='NewBlock' AND mint.amount>{}", number - 5);
+        let ask = format!(r#"{{"jsonrpc":"2.0","id":{number},"method":"subscribe","params":{{"query":"{query}"}}}}"#);
+        assert!(socket.ask(&ask).await.contains(r#""result":{}"#));
+    }
+    tokio::time::pause();
+    world.chain.advance(900).expect("blocks");
+    tokio::time::sleep(std::time::Duration::from_secs(40)).await;
+    tokio::time::resume();
+    let mut heard = 0;
+    while socket.hear().await.is_some() {
+        heard += 1;
+    }
+    assert!(heard < 5 * 900, "{heard} frames were kept for a client that did not read");
+    // Others are served as before.
+    let mut other = world.socket().await;
+    other.ask(HEADERS).await;
+    world.make_until(901);
+    assert_eq!(height_of(&other.hear().await.expect("an event")), 901);
+}

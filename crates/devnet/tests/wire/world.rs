@@ -136,7 +136,7 @@ pub(crate) struct Answer {
     pub(crate) body: String,
 }
 
-pub(crate) struct Socket(WebSocketStream<net::TcpStream>);
+pub(crate) struct Socket(pub(crate) WebSocketStream<net::TcpStream>);
 
 impl Socket {
     pub(crate) async fn say(&mut self, text: &str) {
