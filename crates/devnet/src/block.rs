@@ -78,8 +78,8 @@ pub(crate) fn begin(state: &mut State, quiet: &mut Quiet) -> Arc<[Event]> {
     state.transfer(&collector, &distribution, fees, &mut events).expect("the balance was just read");
     let valoper = state.validator.account.to_valoper();
     let reward = fees.saturating_mul(decimal::ONE) / 100 * 98;
-    let commission = reward / decimal::ONE * state.validator.commission_rate
-        + reward % decimal::ONE * (state.validator.commission_rate / 1_000_000_000) / 1_000_000_000;
+    let rate = state.validator.commission_rate;
+    let commission = reward / decimal::ONE * rate + reward % decimal::ONE * rate / decimal::ONE;
     for (kind, amount) in [("commission", commission), ("rewards", reward)] {
         let amount = if fees == 0 { String::new() } else { format!("{}upokt", decimal::text(amount)) };
         events.push(event(kind, [("amount", amount.as_str()), ("validator", valoper.as_str())]));

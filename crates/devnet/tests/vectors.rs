@@ -9,6 +9,7 @@ mod vectors {
     pub(crate) mod node;
     pub(crate) mod recordings;
     pub(crate) mod replay;
+    pub(crate) mod settlement;
 }
 
 /// Returns the folder of the vectors: `POCKET_VECTORS`, or the copies in the project.
