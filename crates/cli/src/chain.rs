@@ -59,6 +59,7 @@ enum Verb {
 
 #[derive(Debug, clap::Args)]
 #[group(required = true, multiple = false)]
+#[expect(clippy::struct_excessive_bools, clippy::struct_field_names, reason = "flags, of which one is given")]
 struct Warp {
     /// Until the current session's claim window opens.
     #[arg(long)]

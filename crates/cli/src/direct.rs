@@ -3,7 +3,7 @@
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use anyhow::{Context, bail};
+use anyhow::Context;
 use bytes::Bytes;
 use pocket_chain::{Chain, Session};
 use pocket_config::common::PocketNode;
@@ -74,17 +74,12 @@ impl Direct {
         let chain = Chain::connect(&node, PATIENCE, &Shutdown::never()).await?;
         let key = development_keys().into_iter().find(|key| key.name == "gateway1");
         let key = key.context("the development network has an account gateway1")?;
-        let application = match application {
-            Some(address) => address.to_owned(),
-            None => {
-                let staked = facts.applications.iter().find(|one| one.service == service);
-                let account = staked.and_then(|one| facts.account(&one.account));
-                let Some(account) = account else {
-                    bail!("no application of the development network is staked for `{service}`: name one with --app")
-                };
-                account.address.clone()
-            }
-        };
+        let staked = || facts.applications.iter().find(|one| one.service == service);
+        let address = application.or_else(|| Some(facts.account(&staked()?.account)?.address.as_str()));
+        let application = address.with_context(|| {
+            format!("no application of the development network is staked for `{service}`: name one with --app")
+        })?;
+        let application = application.to_owned();
         Ok(Self {
             client,
             chain,

@@ -11,7 +11,7 @@ use pocket_store::{Durability, Namespace, Reading, Remote, Store, StoreOptions, 
 /// Where the store is.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Source {
-    /// Redis server, such as redis://localhost:6379.
+    /// Redis server, such as `redis://localhost:6379`.
     #[arg(long, alias = "redis", global = true, conflicts_with_all = ["data", "admin"], value_name = "URL")]
     redis_url: Option<String>,
     /// Data folder of `pocket up --data DIR`, running or not.
@@ -31,7 +31,7 @@ impl Source {
         }
         if let Some(folder) = &self.data {
             // Of a folder of `pocket up` the store is one part; a folder of `pocket standalone` is the store itself.
-            let found = [folder.clone(), folder.join("store")].into_iter().find(|one| exists(&lock::path(one)));
+            let found = [folder.clone(), folder.join("store")].into_iter().find(|one| exists(lock::path(one)));
             let Some(folder) = found else {
                 bail!("there is no store in {}: name the folder that was given to --data", folder.display())
             };

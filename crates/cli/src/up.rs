@@ -49,7 +49,7 @@ pub(crate) struct Args {
     /// One event a line, as JSON.
     #[arg(long)]
     json: bool,
-    /// What is logged to stderr: error, warn, info, debug, trace, or a filter such as info,pocket_miner=debug.
+    /// What is logged to stderr: error, warn, info, debug, trace, or a filter such as `info,pocket_miner=debug`.
     #[arg(long, value_name = "LEVEL", default_value = "warn")]
     log: String,
 }
@@ -89,7 +89,7 @@ pub(crate) async fn run(args: Args) -> anyhow::Result<Exit> {
     if args.json {
         output::tell_json(&started_event(&args, &running, took))?;
     } else if !args.quiet {
-        output::put(&banner::text(&args.data, args.block_time, &running, took));
+        output::put(&banner::text(args.data.as_deref(), args.block_time, &running, took));
     }
     if !args.quiet {
         show(&args, &mut running, &shutdown).await?;
@@ -167,7 +167,7 @@ async fn show(args: &Args, running: &mut Running, shutdown: &shutdown::Shutdown)
         }
     }
     if !args.json {
-        living.end("draining; once more Ctrl-C leaves at once");
+        output::say("draining; once more Ctrl-C leaves at once");
     }
     Ok(())
 }
@@ -190,39 +190,41 @@ impl Numbers {
 }
 
 fn farewell(summary: &Summary) -> String {
-    let mut text = format!("Stopped at height {}.\n", output::grouped(summary.height));
+    let mut lines = vec![format!("Stopped at height {}.", output::grouped(summary.height))];
     let Some(ledger) = &summary.ledger else {
-        return text + "The store could not be asked what it holds.\n";
+        lines.push("The store could not be asked what it holds.\n".to_owned());
+        return lines.join("\n");
     };
     let settled = ledger.settled_proved + ledger.settled_unproved;
-    text += &format!(
-        "Settled: {} of {} relays served, {} upokt paid.\n",
+    lines.push(format!(
+        "Settled: {} of {} relays served, {} upokt paid.",
         output::grouped(settled),
         output::grouped(ledger.served),
         output::grouped(ledger.upokt.paid),
-    );
-    let waits = ledger.pending + ledger.open + ledger.waiting + ledger.spooled;
-    if waits > 0 {
+    ));
+    let unclaimed = ledger.pending + ledger.open + ledger.spooled;
+    if unclaimed + ledger.waiting > 0 {
         let fate = if summary.kept {
-            "it goes on from there at the next start"
+            "the next start goes on from there"
         } else {
             "gone with the memory it was in (`--data DIR` keeps it)"
         };
-        text += &format!(
-            "Waiting: {} relays not claimed yet, {} claimed and not settled ({} upokt); {fate}.\n",
-            output::grouped(ledger.pending + ledger.open + ledger.spooled),
+        lines.push(format!(
+            "Waiting: {} relays not claimed yet, {} claimed and not settled ({} upokt); {fate}.",
+            output::grouped(unclaimed),
             output::grouped(ledger.waiting),
             output::grouped(ledger.upokt.waiting),
-        );
+        ));
     } else {
-        text += "Waiting: nothing.\n";
+        lines.push("Waiting: nothing.".to_owned());
     }
     let lost = ledger.expired + ledger.discarded + ledger.unclaimed + ledger.rejected + ledger.lost_before_log;
     if lost > 0 {
-        text += &format!("Not paid: {} relays; `pocket ledger` says why.\n", output::grouped(lost));
+        lines.push(format!("Not paid: {} relays.", output::grouped(lost)));
     }
-    if !ledger.balances() {
-        text += &format!("The ledger does not balance, which is a bug:\n{}", ledger::text(ledger));
+    if lost > 0 || !ledger.balances() {
+        lines.push(ledger::text(ledger).trim_end().to_owned());
     }
-    text
+    lines.push(String::new());
+    lines.join("\n")
 }

@@ -167,20 +167,18 @@ impl Folder {
         let folder = self.path.join("keys");
         fs::create_dir_all(&folder)?;
         let all = development_keys();
-        let write = |name: &str, keys: Vec<&DevelopmentKey>| {
-            let mut text =
-                String::from("# Public development keys: never use them on a network that holds value.\nkeys:\n");
-            for key in keys {
-                text.push_str(&format!("  - \"{}\"\n", key.private_key));
-            }
+        let write = |name: &str, keys: &[&DevelopmentKey]| {
+            let lines: Vec<String> = keys.iter().map(|key| format!("  - \"{}\"\n", key.private_key)).collect();
+            let warning = "# Public development keys: never use them on a network that holds value.";
+            let text = format!("{warning}\nkeys:\n{}", lines.concat());
             let path = folder.join(name);
             fs::write_private(&path, text.as_bytes())?;
             Ok::<_, FsError>(path)
         };
         let named = |prefix: &str| all.iter().filter(|key| key.name.starts_with(prefix)).collect::<Vec<_>>();
         Ok(KeyFiles {
-            suppliers: write("supplier-keys.yaml", named("supplier"))?,
-            gateway: write("gateway-key.yaml", named("gateway"))?,
+            suppliers: write("supplier-keys.yaml", &named("supplier"))?,
+            gateway: write("gateway-key.yaml", &named("gateway"))?,
         })
     }
 

@@ -91,7 +91,7 @@ impl Localnet {
     /// [`StartError`], which names what is in the way and what to do about it.
     pub async fn start(options: Options, shutdown: &Shutdown) -> Result<Running, StartError> {
         let switches = Switches::new(options.grace);
-        let started = assemble(&options, &switches).await;
+        let started = Box::pin(assemble(&options, &switches)).await;
         let (rooms, folder, addresses, facts) = match started {
             Ok(started) => started,
             Err(error) => {

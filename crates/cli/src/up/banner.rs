@@ -1,7 +1,7 @@
 //! What `pocket up` says when it serves.
 
 use std::fmt::Write;
-use std::path::PathBuf;
+use std::path::Path;
 use std::time::Duration;
 
 use pocket_localnet::{Door, Running};
@@ -12,13 +12,13 @@ use crate::output::table;
 pub(super) const SERVED: &str = "develop-http";
 
 /// Addresses, services, accounts, and what to type next.
-pub(super) fn text(data: &Option<PathBuf>, block_time: Duration, running: &Running, took: Duration) -> String {
+pub(super) fn text(data: Option<&Path>, block_time: Duration, running: &Running, took: Duration) -> String {
     let facts = &running.facts;
     let mut text = String::new();
     let mut line = |words: &str| {
         let _ = writeln!(text, "{words}");
     };
-    let place = data.as_ref().map_or("in memory".to_owned(), |folder| format!("kept in {}", folder.display()));
+    let place = data.map_or("in memory".to_owned(), |folder| format!("kept in {}", folder.display()));
     line(&format!("A Pocket network is up ({} ms): chain `{}`, {place}.", took.as_millis(), facts.chain_id));
     let session = block_time * u32::try_from(facts.params.shared.num_blocks_per_session).unwrap_or(u32::MAX);
     line(&format!("A block every {block_time:?}, a session every {session:?}; a relay is paid within 27 blocks."));

@@ -40,17 +40,13 @@ impl Living {
 
     pub(super) fn show(&mut self, numbers: &Numbers) {
         if self.in_place {
-            let mut text = if self.drawn > 0 { format!("\x1b[{}A", self.drawn) } else { String::new() };
             let lines = lines(numbers);
-            // Cut at the right edge: a line that wrapped would be two, and the next drawing would begin too low.
-            text += "\x1b[?7l";
-            for line in &lines {
-                // Erased to its end, so that a shorter line leaves nothing of a longer one.
-                text += &format!("{line}\x1b[K\n");
-            }
-            text += "\x1b[?7h";
+            let back = if self.drawn > 0 { format!("\x1b[{}A", self.drawn) } else { String::new() };
+            // Each is erased to its end, so that it leaves nothing of a longer one; and cut at the right edge, for a line
+            // that wrapped would be two, and the next drawing would begin too low.
+            let drawn: Vec<String> = lines.iter().map(|line| format!("{line}\x1b[K\n")).collect();
+            output::put(&format!("{back}\x1b[?7l{}\x1b[?7h", drawn.concat()));
             self.drawn = lines.len();
-            output::put(&text);
             return;
         }
         let due = self.told_at.is_none_or(|at| at.elapsed() >= PLAIN_PACE);
@@ -59,10 +55,6 @@ impl Living {
             self.told_at = Some(Instant::now());
             output::tell(&plain(numbers));
         }
-    }
-
-    pub(super) fn end(&mut self, word: &str) {
-        output::say(word);
     }
 }
 

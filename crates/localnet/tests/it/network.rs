@@ -7,13 +7,14 @@ use pocket_runtime::net::TcpListener;
 
 use crate::world::{self, options};
 
+const RELAYS: u64 = 60;
+
 #[tokio::test(flavor = "multi_thread")]
 async fn every_answered_relay_is_settled_exactly_once_and_the_ledger_balances() {
     let mut world = world::start(options(None)).await.expect("a network");
     let mut events = world.running.events().expect("events, once");
     assert!(world.running.events().is_none());
 
-    const RELAYS: u64 = 60;
     let mut by_supplier: BTreeMap<String, u64> = BTreeMap::new();
     for id in 1..=RELAYS {
         *by_supplier.entry(world.relay(id).await).or_default() += 1;

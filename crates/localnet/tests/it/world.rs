@@ -10,7 +10,7 @@ use pocket_runtime::http::{Client, ClientOptions, Request, Response};
 use pocket_runtime::shutdown::{self, ShutdownTrigger};
 
 /// How long a test waits for anything at all.
-const DEADLINE: Duration = Duration::from_secs(60);
+const DEADLINE: Duration = Duration::from_mins(1);
 
 pub(crate) struct World {
     pub(crate) running: Running,
