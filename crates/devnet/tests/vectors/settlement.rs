@@ -116,10 +116,10 @@ fn prepare(state: &mut State, case: &Value) {
         state.difficulties.insert_mut(Arc::clone(&service), Arc::new(ServiceDifficulty { live, history }));
     }
     for one in list(case, "applications") {
-        let stake = upokt(&one["stake"]);
+        let staked = upokt(&one["stake"]);
         let application = Application {
             address: text(one, "address").to_owned(),
-            stake: Some(coin(stake)),
+            stake: Some(coin(staked)),
             service_configs: vec![ApplicationServiceConfig { service_id: service.to_string() }],
             per_session_spend_limit: one["per_session_spend_limit"]
                 .as_str()
@@ -127,10 +127,10 @@ fn prepare(state: &mut State, case: &Value) {
             ..Application::default()
         };
         state.applications.insert_mut(address(&application.address), Arc::new(application));
-        state.endow(&Address::module("application"), stake.0);
+        state.endow(&Address::module("application"), staked.0);
     }
     for one in list(case, "suppliers") {
-        let stake = upokt(&one["stake"]);
+        let staked = upokt(&one["stake"]);
         let operator = text(one, "operator_address").to_owned();
         let rev_share = list(one, "rev_share").map(|share| ServiceRevenueShare {
             address: text(share, "address").to_owned(),
@@ -149,7 +149,7 @@ fn prepare(state: &mut State, case: &Value) {
         let supplier = Supplier {
             operator_address: operator.clone(),
             owner_address: text(one, "owner_address").to_owned(),
-            stake: Some(coin(stake)),
+            stake: Some(coin(staked)),
             services: vec![config.clone()],
             ..Supplier::default()
         };
@@ -161,7 +161,7 @@ fn prepare(state: &mut State, case: &Value) {
             deactivation_height: 0,
         };
         state.put_service_config(&operator, update);
-        state.endow(&Address::module("supplier"), stake.0);
+        state.endow(&Address::module("supplier"), staked.0);
     }
     for one in list(case, "claims") {
         let claim = claim(one);
@@ -222,13 +222,13 @@ fn check_stakes(name: &str, case: &Value, state: &State) {
     let go = &case["go"];
     for (role, expected) in go["stakes_after"].as_object().unwrap() {
         let address = text(&case["addresses"], role);
-        let (stake, unstake) = if let Some(application) = state.applications.get(address) {
+        let (staked, unstake) = if let Some(application) = state.applications.get(address) {
             (stake_of(application.stake.as_ref()), application.unstake_session_end_height)
         } else {
             let supplier = state.suppliers.get(address).unwrap_or_else(|| panic!("{name}: {role} is gone"));
             (stake_of(supplier.stake.as_ref()), supplier.unstake_session_end_height)
         };
-        assert_eq!(stake, upokt(expected), "{name}: stake of {role}");
+        assert_eq!(staked, upokt(expected), "{name}: stake of {role}");
         let expected = number(&go["unstake_session_end_height_after"][role]);
         assert_eq!(unstake, expected, "{name}: unbonding of {role}");
     }
