@@ -48,5 +48,5 @@ mod suppliers;
 pub use account::SpoolError;
 pub use keys::{Keys, KeysError};
 pub use rejection::{BackendFailure, Face, Fault, Invalid, Rejection};
-pub use relayer::{Check, Deps, Running, StartError, check, open_store, run, start};
+pub use relayer::{Check, Deps, Running, StartError, check, run, start};
 pub use serve::ServiceError;

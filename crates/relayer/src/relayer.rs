@@ -16,7 +16,7 @@ use pocket_runtime::metrics::Registry;
 use pocket_runtime::net::{BindError, TcpListener};
 use pocket_runtime::shutdown::Shutdown;
 use pocket_runtime::task::{self, Task};
-use pocket_store::{Namespace, Store, StoreError, StoreOptions};
+use pocket_store::{Store, StoreError};
 use tokio::sync::Semaphore;
 use tokio::time::Instant;
 
@@ -125,48 +125,14 @@ const FLUSH_TIME: Duration = Duration::from_secs(1);
 /// # Errors
 /// [`StartError`] saying what is missing and the remedy.
 pub async fn run(settings: &Settings, shutdown: &Shutdown) -> Result<(), StartError> {
-    let store = open_store(settings).await?;
+    let prefix = &settings.relay_meter.redis_key_prefix;
+    let store = Store::open(&settings.store, &settings.redis, prefix, None).await?;
     let Some(chain) = shutdown.unless_triggered(Chain::connect(&settings.pocket_node, CHAIN_PATIENCE, shutdown)).await
     else {
         return Ok(());
     };
     start(settings, Deps { chain: chain?, store }, shutdown).await?.ended().await;
     Ok(())
-}
-
-/// Opens the store that the settings name.
-///
-/// # Errors
-/// [`StoreError`] with the remedy.
-pub async fn open_store(settings: &Settings) -> Result<Store, StoreError> {
-    let names = &settings.redis.namespace;
-    let namespace = Namespace {
-        base: names.base_prefix.clone(),
-        cache: names.cache_prefix.clone(),
-        events: names.events_prefix.clone(),
-        streams: names.streams_prefix.clone(),
-        miner: names.miner_prefix.clone(),
-        supplier: names.supplier_prefix.clone(),
-        meter: names.meter_prefix.clone(),
-        params: names.params_prefix.clone(),
-        consumer_group: names.consumer_group_prefix.clone(),
-        meter_key: settings.relay_meter.redis_key_prefix.clone(),
-    };
-    let durability = match settings.store.durability {
-        Durability::Process => pocket_store::Durability::Process,
-        Durability::Disk => pocket_store::Durability::Disk,
-    };
-    let options = StoreOptions {
-        append_queue_max: settings.store.append_queue_max,
-        append_batch_max: settings.store.append_batch_max,
-        append_timeout: Duration::from_millis(settings.store.timeout_ms),
-        ..StoreOptions::new(namespace.or_defaults(), durability)
-    };
-    match settings.store.kind {
-        StoreKind::Redis => Store::redis(&settings.redis.url, options).await,
-        StoreKind::Embedded if settings.store.data_dir.is_empty() => Ok(Store::memory(options)),
-        StoreKind::Embedded => Store::disk(Path::new(&settings.store.data_dir), None, options).await,
-    }
 }
 
 /// What `--check` has to say about settings that are good.
