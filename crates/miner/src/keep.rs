@@ -257,6 +257,7 @@ impl Tenure {
                     let Some(claim) = claim else { return Ok(()) };
                     self.decide(session, claim, height).await.map_err(|error| ("decide", error))?;
                 }
+                Due::Proof if self.is_under_way(session).await => return Ok(()),
                 Due::Proof => {
                     let item = self.prove(cell, session).await.map_err(|error| ("prove", error))?;
                     proofs.push(item);

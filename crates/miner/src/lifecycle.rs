@@ -8,8 +8,11 @@ use pocket_protocol::height::Height;
 use pocket_protocol::windows::Windows;
 use pocket_store::SessionState;
 
-/// Blocks between two sends of the same claim or proof: one to land in, one in which the chain shows it.
-pub const RESEND_BLOCKS: Height = 2;
+/// Fewest blocks between two sends of the same claim or proof: one to land in, one in which the chain shows it.
+const RESEND_BLOCKS_MIN: Height = 2;
+
+/// Most such blocks, however long the window.
+const RESEND_BLOCKS_MAX: Height = 4;
 
 /// Blocks left to send a claim in when a session is sealed at the latest, drained or not.
 pub const SEAL_MARGIN_BLOCKS: Height = 2;
@@ -153,7 +156,9 @@ fn send(sends: Sends, height: Height, window_open: Height, window_close: Height,
     if height >= window_close || sends.count > rules.resends_max {
         return Some(window_close.max(height + 1));
     }
-    let again = sends.last.map_or(height, |last| last + RESEND_BLOCKS);
+    // A third of the window: sending early what is on its way costs a fee, sending late costs the claim.
+    let pause = ((window_close - window_open + 1) / 3).clamp(RESEND_BLOCKS_MIN, RESEND_BLOCKS_MAX);
+    let again = sends.last.map_or(height, |last| last + pause);
     (height < again).then_some(again)
 }
 
@@ -220,10 +225,17 @@ mod tests {
     fn a_claim_is_sent_inside_its_window_and_again_until_the_chain_shows_it() {
         check(view(SessionState::Sealed), 11, Due::Wait(12));
         check(view(SessionState::Sealed), 12, Due::Claim);
-        check(View { claim: sent(1, 13), ..view(SessionState::Sealed) }, 14, Due::Wait(15));
-        check(View { claim: sent(1, 13), ..view(SessionState::Sealed) }, 15, Due::Claim);
+        check(View { claim: sent(1, 13), ..view(SessionState::Sealed) }, 14, Due::Wait(16));
+        check(View { claim: sent(1, 13), ..view(SessionState::Sealed) }, 16, Due::Claim);
         check(View { claim: sent(1, 13), ..view(SessionState::Sealed) }, 19, Due::Claim);
         check(View { claim: sent(9, 13), ..view(SessionState::Sealed) }, 19, Due::Wait(20));
+    }
+
+    #[test]
+    fn a_short_window_is_used_for_more_than_one_send() {
+        let sealed = View { claim: sent(1, 13), ..view(SessionState::Sealed) };
+        assert_eq!(due(&sealed, 14, &SHORT, &RULES), Due::Wait(15));
+        assert_eq!(due(&sealed, 15, &SHORT, &RULES), Due::Claim);
     }
 
     #[test]
@@ -247,8 +259,8 @@ mod tests {
         check(wanted, 19, Due::Wait(20));
         check(wanted, 20, Due::Proof);
         check(wanted, 27, Due::Proof);
-        check(View { proof: sent(1, 20), ..wanted }, 21, Due::Wait(22));
-        check(View { proof: sent(1, 20), ..wanted }, 22, Due::Proof);
+        check(View { proof: sent(1, 20), ..wanted }, 21, Due::Wait(23));
+        check(View { proof: sent(1, 20), ..wanted }, 23, Due::Proof);
         check(View { proof_required: Some(false), ..wanted }, 20, Due::Wait(28));
     }
 

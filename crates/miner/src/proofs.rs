@@ -1,5 +1,6 @@
 //! Proofs: one branch of the trie, chosen by the block before the proof window.
 
+use pocket_chain::Outcome;
 use pocket_crypto::smst::{self, ProveError, SiblingData};
 use pocket_proto::pocket::proof::MsgSubmitProof;
 use pocket_protocol::height::Height;
@@ -15,6 +16,17 @@ use crate::terms;
 const INVALID_AT: &str = "invalid_at";
 
 impl Tenure {
+    /// Returns whether the last proof sent is in a block and not known to be wrong: sending it again would only cost its
+    /// fee again. A node that does not index transactions never says so.
+    pub(crate) async fn is_under_way(&self, session: &Session) -> bool {
+        let Some(proof) = &session.record.proof else { return false };
+        let Some(hash) = &proof.tx_hash else { return false };
+        if proof.extra.get(INVALID_AT).and_then(serde_json::Value::as_i64) >= proof.last_sent_height {
+            return false;
+        }
+        matches!(self.miner.chain.outcome(hash).await, Ok(Outcome::Done { .. }))
+    }
+
     /// Builds the proof that the chain asks for, and holds it against the claimed root before it is sent.
     pub(crate) async fn prove(&self, cell: &Cell, session: &mut Session) -> Result<Item, StepError> {
         let store = &self.miner.store;

@@ -88,6 +88,8 @@ impl Tenure {
                 return if items.is_empty() { Vec::new() } else { vec![items] };
             }
         }
+        // Building took its time, and what counts is when it is sent.
+        let height = self.miner.chain.height().max(height);
         for item in &items {
             if let Err(error) = self.record_send(kind, item, &prepared, height).await {
                 // Nothing was sent; those recorded as sent are sent again soon.
