@@ -51,7 +51,7 @@ async fn disk_durability_wants_a_server_that_can(world: World) -> anyhow::Result
     let refused = Store::redis(&forgetful.url(), disk()).await;
     ensure!(matches!(&refused, Err(error) if error.to_string().contains("appendonly yes")), "{refused:?}");
 
-    let each_second = RedisServer::start(version(&world), Config::durable()).await?;
+    let each_second = RedisServer::start(version(&world), Config::each_second()).await?;
     let opened = Store::redis(&each_second.url(), disk()).await;
     match version(&world) {
         Version::V7_0 => {
@@ -61,7 +61,7 @@ async fn disk_durability_wants_a_server_that_can(world: World) -> anyhow::Result
             append_all(&opened?, SUPPLIER, "s", 0..20).await?;
         }
     }
-    let always = RedisServer::start(version(&world), Config { append_fsync: "always", ..Config::durable() }).await?;
+    let always = RedisServer::start(version(&world), Config::durable()).await?;
     append_all(&Store::redis(&always.url(), disk()).await?, SUPPLIER, "s", 0..20).await?;
     Ok(())
 }
