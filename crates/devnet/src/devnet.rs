@@ -161,7 +161,7 @@ fn replay(
         engine.commit(done).map_err(StartError::Replay)?;
     }
     engine.resume_clock();
-    engine.attach(journal);
+    engine.attach(journal)?;
     if engine.state().height > 0 {
         tracing::info!(height = engine.state().height, "the data folder is read");
     }

@@ -27,6 +27,10 @@ use crate::{
     state::State,
 };
 
+mod snapshots;
+
+use snapshots::Snapshot;
+
 /// Largest block, as the genesis of the network has it.
 pub const BLOCK_BYTES_MAX: i64 = 22_020_096;
 /// Gas of a block: unlimited.
@@ -93,7 +97,7 @@ pub struct Engine {
     image: Image,
     check: State,
     faults: Faults,
-    snapshots: VecDeque<(String, Image)>,
+    snapshots: VecDeque<Snapshot>,
     snapshots_made: u64,
     governed: u64,
     journal: Option<Journal>,
@@ -207,22 +211,10 @@ impl Engine {
             consensus: header::consensus_hash(BLOCK_BYTES_MAX, BLOCK_GAS_MAX),
             evidence: sha256(&[]),
         };
-        let mut tx_index = BTreeMap::new();
-        let mut mempool = Mempool::new(options.mempool);
-        for block in &blocks {
-            for (at, hash) in block.tx_hashes.iter().enumerate() {
-                tx_index.insert(*hash, (block.height(), at));
-                if block.results[at].code == 0 {
-                    mempool.remember_included(*hash);
-                }
-            }
-        }
-        let blocks_bytes = blocks.iter().map(|block| weight(block)).sum();
-        let states = VecDeque::from([state.clone()]);
         Self {
             faults: Faults::new(options.seed),
             check: state.clone(),
-            image: Image { state, states, blocks, blocks_bytes, tx_index, mempool, clock },
+            image: Image::of(&options, clock, state, blocks),
             snapshots: VecDeque::new(),
             snapshots_made: 0,
             governed: 0,
@@ -234,9 +226,11 @@ impl Engine {
         }
     }
 
-    /// Writes every block from now on to a journal.
-    pub fn attach(&mut self, journal: Journal) {
+    /// Writes every block from now on to a journal, and takes over the snapshots that are beside it.
+    pub fn attach(&mut self, journal: Journal) -> Result<(), JournalError> {
+        self.find_snapshots(&journal)?;
         self.journal = Some(journal);
+        Ok(())
     }
 
     /// Waits until the journal, if there is one, is on the disk.
@@ -486,10 +480,7 @@ impl Engine {
     /// Lets the clock go on from the newest block unless that lies on the grid, as after a replay of a journal whose
     /// blocks were made at another interval or under a skew.
     pub fn resume_clock(&mut self) {
-        let (height, time) = (self.image.state.height, self.image.state.time);
-        if height > 0 && self.image.clock.on_grid(height) != time {
-            self.image.clock.rebase(height, time, 0);
-        }
+        self.image.resume_clock();
     }
 
     /// Returns the faults.
@@ -500,35 +491,6 @@ impl Engine {
     /// Lists the faults.
     pub fn faults_list(&self) -> Vec<Fault> {
         self.faults.list()
-    }
-
-    /// Remembers everything as it is now; returns the snapshot's id. The oldest goes when there are too many.
-    pub fn snapshot(&mut self) -> String {
-        self.snapshots_made += 1;
-        let id = format!("snapshot-{}", self.snapshots_made);
-        self.snapshots.push_back((id.clone(), self.image.clone()));
-        while self.snapshots.len() > self.options.snapshots_max.max(1) {
-            self.snapshots.pop_front();
-        }
-        id
-    }
-
-    /// Lists the snapshots, oldest first.
-    pub fn snapshots(&self) -> Vec<String> {
-        self.snapshots.iter().map(|(id, _)| id.clone()).collect()
-    }
-
-    /// Goes back to a snapshot, which remains; returns the height, or nothing for an unknown one.
-    pub fn restore(&mut self, id: &str) -> Option<Result<i64, JournalError>> {
-        let image = self.snapshots.iter().find(|(known, _)| known == id).map(|(_, image)| image.clone())?;
-        if let Some(journal) = &mut self.journal
-            && let Err(error) = journal.restart(&image.state, &image.blocks, &image.clock)
-        {
-            return Some(Err(error));
-        }
-        self.image = image;
-        self.recheck();
-        Some(Ok(self.image.state.height))
     }
 
     /// Changes the state between blocks, as no transaction could: for tests and for loading a situation.

@@ -21,9 +21,10 @@ use pocket_crypto::hash::sha256;
 use pocket_runtime::fs::{self, AppendFile, FsError};
 use prost::Message as _;
 
-use crate::{block::Block, clock::Clock, header::Hash, state::State};
+use crate::{block::Block, header::Hash, state::State};
 
 mod record;
+mod snapshots;
 
 pub use record::BlockRecord;
 
@@ -247,7 +248,7 @@ impl Journal {
     }
 
     /// Begins anew from a state and the blocks before it, and removes what was.
-    pub fn restart(&mut self, state: &State, blocks: &VecDeque<Arc<Block>>, _: &Clock) -> Result<(), JournalError> {
+    pub fn restart(&mut self, state: &State, blocks: &VecDeque<Arc<Block>>) -> Result<(), JournalError> {
         let folder = self.settings.folder.clone();
         let generation = self.generation + 1;
         let first = blocks.front().map_or(state.height, |block| block.height() - 1);

@@ -205,3 +205,37 @@ fn the_folder_stays_flat() {
     assert_eq!(net.chain.height(), 6_000);
     assert!(net.chain.block(Some(5_700)).is_ok());
 }
+
+#[test]
+fn a_snapshot_outlives_the_process() {
+    let folder = tempfile::tempdir().unwrap();
+    let more = ", \"limits\": {\"checkpoint_blocks\": 4, \"snapshots_max\": 2}";
+    let (mut net, lock) = opened(folder.path(), more);
+    live(&mut net);
+    let (first, _) = net.chain.snapshot();
+    let (id, height) = net.chain.snapshot();
+    let kept = picture(&net);
+    net.make_until(30);
+    drop((net, lock));
+    let (net, lock) = opened(folder.path(), more);
+    assert_eq!(net.chain.status().snapshots, [first.clone(), id.clone()]);
+    assert_eq!(net.chain.restore(&id).unwrap(), height);
+    assert_eq!(picture(&net), kept);
+    let (next, _) = net.chain.snapshot();
+    assert_eq!(net.chain.status().snapshots, [id.clone(), next], "the oldest is gone");
+    net.make_until(height + 2);
+    let later = picture(&net);
+    drop((net, lock));
+    let (net, _lock) = opened(folder.path(), more);
+    assert_eq!(picture(&net), later);
+    assert!(net.chain.restore(&first).is_err());
+    // A file that was damaged is named instead of believed.
+    let file = folder.path().join(format!("{id}.snapshot"));
+    let mut bytes = std::fs::read(&file).unwrap();
+    bytes[100] ^= 1;
+    std::fs::write(&file, bytes).unwrap();
+    let error = net.chain.restore(&id).unwrap_err();
+    let cause = std::error::Error::source(&error).unwrap().to_string();
+    assert!(cause.contains("is damaged"), "{cause}");
+    assert_eq!(picture(&net), later, "nothing has changed");
+}
