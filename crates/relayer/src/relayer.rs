@@ -188,6 +188,7 @@ pub async fn start(settings: &Settings, deps: Deps, shutdown: &Shutdown) -> Resu
     let health = Health::new();
     let needs = Needs::register(&health);
     let pipeline = Arc::new(pipeline(settings, deps, &registry)?);
+    pipeline.store.observe(&registry);
     let events = pipeline.store.subscribe().await.ok();
     if let Err(error) = pipeline.suppliers.reload(&pipeline.store).await {
         tracing::warn!(error = %error, "cannot read the registry of suppliers; serving those whose keys are held");
