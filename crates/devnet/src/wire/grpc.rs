@@ -3,7 +3,7 @@
 //! Each query is a function of [`At`], a state and what surrounds it, to an answer. What all have in common is here: the
 //! height asked for in `x-cosmos-block-height` and answered in the same header, and the faults set for a method.
 
-use std::sync::Arc;
+use std::{convert::Infallible, sync::Arc};
 
 use pocket_proto::{DESCRIPTOR_SET, cosmos, pocket};
 use tonic::{
@@ -106,7 +106,11 @@ impl Queries {
         let reflection_v1 = reflection().build_v1().expect("our own descriptors are whole");
         let reflection_v1alpha = reflection().build_v1alpha().expect("our own descriptors are whole");
         let services = self.queries().add_service(health).add_service(reflection_v1).add_service(reflection_v1alpha);
-        services.into_axum_router().fallback_service(tower::service_fn(unknown)).into()
+        services
+            .into_axum_router()
+            .layer(tower::layer::layer_fn(named))
+            .fallback_service(tower::service_fn(unknown))
+            .into()
     }
 
     /// Returns the services of the chain alone, for calls from within.
@@ -140,11 +144,33 @@ impl Queries {
 }
 
 /// Answers a call to a service that there is not, as the node words it.
-async fn unknown(
-    request: http::Request<tonic::service::AxumBody>,
-) -> Result<http::Response<tonic::service::AxumBody>, std::convert::Infallible> {
+async fn unknown(request: Call) -> Result<Reply, Infallible> {
     let service = request.uri().path().trim_start_matches('/').split('/').next().unwrap_or_default();
     Ok(Status::unimplemented(format!("unknown service {service}")).into_http())
+}
+
+type Call = http::Request<tonic::service::AxumBody>;
+type Reply = http::Response<tonic::service::AxumBody>;
+
+/// Lets a service say which method there is not, as the node words it, where the generated server says nothing.
+fn named<S>(inner: S) -> impl tower::Service<Call, Response = Reply, Error = Infallible, Future: Send> + Clone
+where
+    S: tower::Service<Call, Response = Reply, Error = Infallible, Future: Send> + Clone + Send,
+{
+    tower::service_fn(move |call: Call| {
+        let path = call.uri().path().to_owned();
+        let answered = inner.clone().call(call);
+        async move {
+            let reply = answered.await?;
+            let status = reply.headers().get(Status::GRPC_STATUS);
+            let unimplemented = status.is_some_and(|status| status.as_bytes() == b"12");
+            if !unimplemented || reply.headers().contains_key(Status::GRPC_MESSAGE) {
+                return Ok(reply);
+            }
+            let (service, method) = path.trim_start_matches('/').split_once('/').unwrap_or_default();
+            Ok(Status::unimplemented(format!("unknown method {method} for service {service}")).into_http())
+        }
+    })
 }
 
 /// Lets the faults set for a method strike before it is answered.

@@ -85,4 +85,5 @@ async fn services_are_listed_by_reflection_and_the_chain_says_that_it_is_well() 
     let empty = QueryParamsRequest {}.encode_to_vec();
     let unknown = unary(world.grpc(), "/pocket.shared.Query/Nope", &[], empty).await.expect_err("no such method");
     assert_eq!(unknown.code(), Code::Unimplemented);
+    assert_eq!(unknown.message(), "unknown method Nope for service pocket.shared.Query");
 }

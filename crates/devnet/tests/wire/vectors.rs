@@ -187,7 +187,6 @@ struct Replay {
     sent: BTreeMap<Vec<u8>, (u32, String, String)>,
     counts: BTreeMap<String, usize>,
     by_value: usize,
-    /// Heights at which the recorded answer for a height was already known to differ.
     failures: Vec<String>,
 }
 
