@@ -30,6 +30,7 @@ use crate::session::{SessionRecord, StoredSession};
 #[serde(rename_all = "snake_case")]
 pub enum Durability {
     /// The bytes are with the kernel, or with the Redis server: they survive `kill -9` of our processes.
+    /// A Redis server that is killed itself may forget its last two seconds, unless it runs with `appendfsync always`.
     Process,
     /// They are on disk: they survive loss of power.
     Disk,
