@@ -34,10 +34,10 @@ async fn serve(args: Args) -> Result<Exit, Exit> {
     }
     let settings = loaded.settings;
     if args.check {
-        for line in pocket_localnet::standalone::describe(&settings) {
-            output::tell(&line);
-        }
+        let lines = pocket_localnet::standalone::check(&settings);
+        let lines = lines.map_err(|error| process::fail(NAME, &error, Exit::Usage))?;
         output::tell(&format!("{}: valid", args.config.display()));
+        lines.iter().for_each(|line| output::tell(line));
         return Ok(Exit::Success);
     }
     let logging = &settings.relayer.logging;

@@ -53,21 +53,24 @@ impl Running {
     }
 }
 
-/// Says what settings amount to, a line each.
-pub fn describe(settings: &Standalone) -> Vec<String> {
+/// Says what settings amount to, a line each: keys are loaded and services made, nothing is opened.
+///
+/// # Errors
+/// [`StartError`] as [`start`] would give it.
+pub fn check(settings: &Standalone) -> Result<Vec<String>, StartError> {
     let store: &StoreSettings = &settings.relayer.store;
-    let place = if store.data_dir.is_empty() { "in memory: gone with the process" } else { &store.data_dir };
     let durability = match store.durability {
         Durability::Process => "process: what was answered survives kill -9 of this process",
         Durability::Disk => "disk: what was answered survives loss of power",
     };
-    vec![
-        format!("relays     {}", settings.relayer.listen_addr),
-        format!("services   {}", settings.relayer.services.keys().cloned().collect::<Vec<_>>().join(", ")),
-        format!("node       {}", settings.relayer.pocket_node.rpc_endpoints().join(", ")),
-        format!("store      embedded, {place}"),
-        format!("durability {durability}"),
-    ]
+    let mut lines = vec![
+        format!("relays: {}", settings.relayer.listen_addr),
+        format!("node: {}", settings.relayer.pocket_node.rpc_endpoints().join(", ")),
+        format!("answered means {durability}"),
+    ];
+    lines.extend(pocket_relayer::check(&settings.relayer)?.lines);
+    lines.push(format!("mines for {} suppliers", pocket_miner::check(&settings.miner)?.len()));
+    Ok(lines)
 }
 
 /// Opens the store, connects to the node, and serves and mines until `shutdown`.

@@ -65,14 +65,26 @@ fn reading_where_nothing_runs_says_what_to_do() {
 
 #[test]
 fn a_standalone_file_is_checked_without_being_run() {
-    let example = concat!(env!("CARGO_MANIFEST_DIR"), "/../config/examples/standalone.yaml");
-    let told = good(&["standalone", "--config", example, "--check"]);
-    assert!(told.contains("valid") && told.contains("durability process"), "{told}");
     let folder = tempfile::tempdir().expect("a folder");
-    let wrong = folder.path().join("wrong.yaml");
-    let text = std::fs::read_to_string(example).expect("an example").replace("data_dir", "data_dri");
-    std::fs::write(&wrong, text).expect("a file");
-    let (code, words) = refused(&["standalone", "--check", "--config", wrong.to_str().expect("text")]);
+    let write = |name: &str, text: &str| {
+        let path = folder.path().join(name);
+        std::fs::write(&path, text).expect("a file");
+        path.to_str().expect("text").to_owned()
+    };
+    let keys = write("keys.yaml", "keys: [\"cd41a98ac7ac3b190c345b88e2885422d7bb553c59bca03c6e2618d49f8b1c06\"]\n");
+    let example = concat!(env!("CARGO_MANIFEST_DIR"), "/../config/examples/standalone.yaml");
+    let text = std::fs::read_to_string(example).expect("an example").replace("run/supplier-keys.yaml", &keys);
+
+    let told = good(&["standalone", "--check", "--config", &write("right.yaml", &text)]);
+    assert!(told.contains("valid") && told.contains("pokt19a3t4yunp0dlpfjrp7qwnzwlrzd5fzs2gjaaaj"), "{told}");
+    assert!(told.contains("answered means process") && told.contains("mines for 1 suppliers"), "{told}");
+
+    let (code, words) =
+        refused(&["standalone", "--check", "--config", &write("wrong.yaml", &text.replace("data_dir", "data_dri"))]);
     assert_eq!(code, 2);
     assert!(words.contains("did you mean `data_dir`?"), "{words}");
+    let (code, words) =
+        refused(&["standalone", "--check", "--config", &write("keyless.yaml", &text.replace(&keys, "nowhere.yaml"))]);
+    assert_eq!(code, 2);
+    assert!(words.contains("nowhere.yaml"), "{words}");
 }

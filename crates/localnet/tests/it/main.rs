@@ -2,4 +2,5 @@
 
 mod data;
 mod network;
+mod standalone;
 mod world;
