@@ -26,7 +26,7 @@ pub async fn devnet(settings: &str) -> anyhow::Result<PrivateDevnet> {
     for address in
         [&mut settings.grpc_addr, &mut settings.rpc_addr, &mut settings.rest_addr, &mut settings.control_addr]
     {
-        *address = "127.0.0.1:0".to_owned();
+        "127.0.0.1:0".clone_into(address);
     }
     let (trigger, shutdown) = shutdown::channel(GRACE);
     let running = Devnet::start(&settings, &shutdown).await?;

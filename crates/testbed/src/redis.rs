@@ -211,9 +211,9 @@ impl RedisServer {
         let mut stream = UnixStream::connect(self.socket()).context("connect to the server")?;
         stream.set_read_timeout(Some(Duration::from_secs(5)))?;
         let count = words.len();
-        let words: String = words.iter().map(|word| format!("${}\r\n{word}\r\n", word.len())).collect();
-        let request = format!("*{count}\r\n{words}");
-        stream.write_all(request.as_bytes())?;
+        let mut request = vec![format!("*{count}\r\n")];
+        request.extend(words.iter().map(|word| format!("${}\r\n{word}\r\n", word.len())));
+        stream.write_all(request.concat().as_bytes())?;
         let mut answer = vec![0; 64 << 10];
         let length = stream.read(&mut answer)?;
         Ok(String::from_utf8_lossy(&answer[..length]).into_owned())
