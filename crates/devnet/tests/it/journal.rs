@@ -221,8 +221,8 @@ fn a_snapshot_outlives_the_process() {
     assert_eq!(net.chain.status().snapshots, [first.clone(), id.clone()]);
     assert_eq!(net.chain.restore(&id).unwrap(), height);
     assert_eq!(picture(&net), kept);
-    let (next, _) = net.chain.snapshot();
-    assert_eq!(net.chain.status().snapshots, [id.clone(), next], "the oldest is gone");
+    let (third, _) = net.chain.snapshot();
+    assert_eq!(net.chain.status().snapshots, [id.clone(), third], "the oldest is gone");
     net.make_until(height + 2);
     let later = picture(&net);
     drop((net, lock));
