@@ -27,7 +27,7 @@ use crate::{
 };
 
 /// Methods whose answers are the node's private history, see above.
-const BY_SHAPE: [&str; 12] = [
+const BY_SHAPE: [&str; 11] = [
     "cosmos.auth.v1beta1.Query.Account",
     "cosmos.bank.v1beta1.Query.Balance",
     "cosmos.base.node.v1beta1.Service.Status",
@@ -39,7 +39,6 @@ const BY_SHAPE: [&str; 12] = [
     "cosmos.tx.v1beta1.Service.Simulate",
     "cosmos.tx.v1beta1.Service.BroadcastTx",
     "pocket.session.Query.GetSession",
-    "pocket.supplier.Query.Supplier",
 ];
 
 /// One recording, with the height it was taken at.
@@ -332,7 +331,9 @@ impl Replay {
                     ours.without("pub_key");
                     theirs.without("pub_key");
                 }
-                if BY_SHAPE.contains(&service) {
+                let same_session = service == "pocket.session.Query.GetSession"
+                    && !renamed_in(&recorded["response_json"], &self.names);
+                if BY_SHAPE.contains(&service) && !same_session {
                     if skeleton(&theirs) != skeleton(&ours) {
                         self.failures.push(difference(name, &skeleton(&theirs), &skeleton(&ours)));
                     }
@@ -528,6 +529,12 @@ fn broadcast_result(broadcast: &Value) -> (u32, String, String) {
 
 fn renamed_text(text: &str, names: &BTreeMap<String, String>) -> String {
     String::from_utf8(rename(text.as_bytes(), names)).expect("text stays text")
+}
+
+/// Tells whether an answer names anything that has another name here.
+fn renamed_in(answer: &Value, names: &BTreeMap<String, String>) -> bool {
+    let text = answer.to_string();
+    names.keys().any(|name| text.contains(name.as_str()))
 }
 
 /// Returns a recorded answer in the order of our encoder's keys: from its bytes, with our names in place of the recorded.
