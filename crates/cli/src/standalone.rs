@@ -3,7 +3,6 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use pocket_config::common::LogFormat;
 use pocket_config::standalone;
 use pocket_runtime::process::{self, Exit};
 use pocket_runtime::{log, shutdown};
@@ -37,15 +36,12 @@ async fn serve(args: Args) -> Result<Exit, Exit> {
         let lines = pocket_localnet::standalone::check(&settings);
         let lines = lines.map_err(|error| process::fail(NAME, &error, Exit::Usage))?;
         output::tell(&format!("{}: valid", args.config.display()));
-        lines.iter().for_each(|line| output::tell(line));
+        for line in lines {
+            output::tell(&line);
+        }
         return Ok(Exit::Success);
     }
-    let logging = &settings.relayer.logging;
-    let format = match logging.format {
-        LogFormat::Json => log::Format::Json,
-        LogFormat::Text => log::Format::Text,
-    };
-    log::init(&log::LogOptions { process: "pocket-standalone", filter: logging.level.clone(), format })
+    let _logging = log::start("pocket-standalone", &settings.relayer.logging)
         .map_err(|error| process::fail(NAME, &error, Exit::Usage))?;
     let drain_ms = settings.relayer.limits.drain_ms.max(settings.miner.limits.drain_ms);
     let shutdown = shutdown::signal(Duration::from_millis(drain_ms));

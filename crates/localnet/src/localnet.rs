@@ -89,7 +89,15 @@ impl Localnet {
     ///
     /// # Errors
     /// [`StartError`], which names what is in the way and what to do about it.
-    pub async fn start(options: Options, shutdown: &Shutdown) -> Result<Running, StartError> {
+    pub fn start(
+        options: Options,
+        shutdown: &Shutdown,
+    ) -> std::pin::Pin<Box<dyn Future<Output = Result<Running, StartError>> + Send + '_>> {
+        // Boxed at the crate's border, so that its code is compiled here, once, and not again in every binary that awaits it.
+        Box::pin(Self::open(options, shutdown))
+    }
+
+    async fn open(options: Options, shutdown: &Shutdown) -> Result<Running, StartError> {
         let switches = Switches::new(options.grace);
         let started = Box::pin(assemble(&options, &switches)).await;
         let (rooms, folder, addresses, facts) = match started {

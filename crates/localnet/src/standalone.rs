@@ -77,7 +77,15 @@ pub fn check(settings: &Standalone) -> Result<Vec<String>, StartError> {
 ///
 /// # Errors
 /// [`StartError`], naming what is in the way.
-pub async fn start(settings: Standalone, shutdown: &Shutdown) -> Result<Running, StartError> {
+pub fn start(
+    settings: Standalone,
+    shutdown: &Shutdown,
+) -> std::pin::Pin<Box<dyn Future<Output = Result<Running, StartError>> + Send + '_>> {
+    // Boxed at the crate's border, so that its code is compiled here, once, and not again in every binary that awaits it.
+    Box::pin(open(settings, shutdown))
+}
+
+async fn open(settings: Standalone, shutdown: &Shutdown) -> Result<Running, StartError> {
     let Standalone { relayer: relaying, miner: mining } = settings;
     let listener = TcpListener::bind(&relaying.store.admin_addr).await?;
     let admin_addr = listener.local_addr();

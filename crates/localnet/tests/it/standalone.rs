@@ -6,6 +6,7 @@ use pocket_chain::Chain;
 use pocket_config::document;
 use pocket_config::facts::development_keys;
 use pocket_localnet::standalone::{self, Running};
+use pocket_runtime::fs;
 use pocket_runtime::http::{Client, ClientOptions, Request};
 use pocket_runtime::net::TcpListener;
 use pocket_runtime::shutdown::{self, Shutdown, ShutdownTrigger};
@@ -43,7 +44,7 @@ async fn others(folder: &std::path::Path) -> Others {
     let backend = document::load("listen_addr: '127.0.0.1:0'\nmetrics: {enabled: false}").expect("settings").settings;
     let backend = pocket_backend::start(&backend, &shutdown).await.expect("a backend");
     let key_file = folder.join("gateway.yaml");
-    std::fs::write(&key_file, keys("gateway")).expect("a file");
+    fs::write_private(&key_file, keys("gateway").as_bytes()).expect("a file");
     let settings = json!({
         "listen_addr": "127.0.0.1:0",
         "pocket_node": devnet.node(),
@@ -60,7 +61,7 @@ async fn others(folder: &std::path::Path) -> Others {
 impl Others {
     async fn standalone(&self, folder: &std::path::Path, shutdown: &Shutdown) -> Running {
         let key_file = folder.join("suppliers.yaml");
-        std::fs::write(&key_file, keys("supplier")).expect("a file");
+        fs::write_private(&key_file, keys("supplier").as_bytes()).expect("a file");
         let off = json!({"enabled": false, "addr": ""});
         let settings = json!({
             "common": {
