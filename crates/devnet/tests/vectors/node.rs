@@ -1,15 +1,16 @@
 //! `node.json`: a whole session on a real node, sent again to this chain.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
+use pocket_crypto::address::Address;
 use pocket_devnet::{Chain, State, Time, mempool::SubmitError, state::ServiceDifficulty};
 use pocket_proto::{
     pocket::session::Session,
     tendermint::abci::{Event, ExecTxResult},
 };
 use pocket_protocol::{
-    mining::{BASE_TARGET, Difficulty, DifficultyEntry},
+    mining::{Difficulty, DifficultyEntry},
     tx,
 };
 use serde_json::Value;
@@ -17,7 +18,8 @@ use serde_json::Value;
 use super::replay::chain_at;
 use crate::{print_counts, read};
 
-const SUPPLIER1: &str = "pokt19a3t4yunp0dlpfjrp7qwnzwlrzd5fzs2gjaaaj";
+/// How the node's gRPC reports bytes it has seen before.
+const CODE_IN_CACHE: u32 = 19;
 
 fn cases<'a>(file: &'a Value, kind: &str) -> Vec<&'a Value> {
     file["cases"].as_array().unwrap().iter().filter(|case| case["kind"] == kind).collect()
@@ -123,7 +125,8 @@ fn replay(file: &Value, chain: &Chain, mut at_height: impl FnMut(i64, &Chain)) -
             while chain.height() < height - 1 {
                 flush(&mut waiting, &mut at_height);
             }
-        } else if !waiting.is_empty() && name == "unordered-same-tx-again" {
+        } else if !waiting.is_empty() && code(&case["check_tx"]) == CODE_IN_CACHE {
+            // The same bytes were sent again after they had been included.
             flush(&mut waiting, &mut at_height);
         }
         let check = &case["check_tx"];
@@ -132,7 +135,7 @@ fn replay(file: &Value, chain: &Chain, mut at_height: impl FnMut(i64, &Chain)) -
         }
         let wanted = code(check);
         match chain.submit(&bytes) {
-            Err(SubmitError::InCache) => assert_eq!(wanted, 19, "{name}"),
+            Err(SubmitError::InCache) => assert_eq!(wanted, CODE_IN_CACHE, "{name}"),
             Err(error) => panic!("{name}: {error}"),
             Ok(result) => {
                 assert_eq!(result.code, wanted, "{name}: {}", result.log);
@@ -159,6 +162,38 @@ fn replay(file: &Value, chain: &Chain, mut at_height: impl FnMut(i64, &Chain)) -
     transactions.len()
 }
 
+/// Returns who signed a recorded transaction, and the sequence in it.
+fn signer(bytes: &[u8]) -> (Address, u64) {
+    let decoded = tx::decode(bytes).unwrap();
+    (decoded.public_key(0).unwrap().unwrap().address(), decoded.sequence(0))
+}
+
+/// Sets the sequences that the first ordered transactions were accepted with.
+fn adopt_sequences(state: &mut State, file: &Value) {
+    let mut seen = BTreeSet::new();
+    for case in cases(file, "tx").into_iter().filter(|case| case["deliver_tx"]["height"].is_string()) {
+        let bytes = hex::decode(text(case, "tx_raw")).unwrap();
+        let (signer, sequence) = signer(&bytes);
+        if !tx::decode(&bytes).unwrap().body.unordered && seen.insert(signer.clone()) {
+            state.change_account(&signer, |account| account.sequence = sequence);
+        }
+    }
+}
+
+/// Sets the difficulty that earlier sessions had left, as the event of its change names it.
+fn adopt_difficulty(state: &mut State, file: &Value, start: i64) {
+    let events = cases(file, "block_events").into_iter().flat_map(|case| recorded_events(&case["events"]));
+    for (_, attributes) in events.filter(|(kind, _)| kind == "pocket.service.EventRelayMiningDifficultyUpdated") {
+        let attributes: BTreeMap<String, String> = attributes.into_iter().collect();
+        let value = |key: &str| attributes[key].trim_matches('"').to_owned();
+        let target = hex::decode(value("prev_target_hash_hex_encoded")).unwrap().try_into().unwrap();
+        let num_relays_ema = value("prev_num_relays_ema").parse().unwrap();
+        let live = Difficulty { block_height: start, num_relays_ema, target };
+        let history = vec![DifficultyEntry { effective_height: start, difficulty: live.clone() }];
+        state.difficulties.insert_mut(value("service_id").into(), ServiceDifficulty { live, history }.into());
+    }
+}
+
 fn recorded_session(case: &Value) -> Session {
     let bytes = hex::decode(text(case, "session")).unwrap();
     prost::Message::decode(&bytes[..]).unwrap()
@@ -181,16 +216,16 @@ fn vectors_node_a_whole_session_goes_as_on_the_node() {
     let file = read("node.json");
     let session = cases(&file, "session")[0];
     let seed = cases(&file, "proof_seed")[0];
-    let chain = chain_at(431, |state| {
-        let supplier1 = SUPPLIER1.parse().unwrap();
-        state.change_account(&supplier1, |account| account.sequence = 2);
-        adopt(state, &recorded_session(session));
-        // An earlier session had left an average of four relays.
-        let live = Difficulty { block_height: 421, num_relays_ema: 4, target: BASE_TARGET };
-        let history = vec![DifficultyEntry { effective_height: 421, difficulty: live.clone() }];
-        state.difficulties.insert_mut("develop-http".into(), ServiceDifficulty { live, history }.into());
+    let recorded = recorded_session(session);
+    let start = recorded.header.as_ref().unwrap().session_start_block_height;
+    let seed_height = integer(&seed["seed_block_height"]);
+    let delivered = cases(&file, "tx").into_iter().filter(|case| case["deliver_tx"]["height"].is_string());
+    let first = delivered.map(|case| integer(&case["deliver_tx"]["height"])).min().unwrap();
+    let chain = chain_at(first - 2, |state| {
+        adopt_sequences(state, &file);
+        adopt(state, &recorded);
+        adopt_difficulty(state, &file, start);
     });
-    let (start, seed_height) = (integer(&session["end"]) - 9, integer(&seed["seed_block_height"]));
     let mut settled = Vec::new();
     let mut checked: BTreeMap<i64, Events> = BTreeMap::new();
     let count = replay(&file, &chain, |height, chain| {
@@ -235,8 +270,8 @@ fn vectors_node_sessions_trees_and_seeds_are_the_chains() {
     let mut counts = BTreeMap::new();
     let session = cases(&file, "session")[0];
     let end = integer(&session["end"]);
-    let (start, query) = (end - 9, end - 1);
     let recorded = recorded_session(session);
+    let (start, query) = (recorded.header.as_ref().unwrap().session_start_block_height, end - 1);
     let chain = chain_at(query, |state| {
         state.block_hashes.insert_mut(start, hash(&session["block_hash_start"]));
         adopt(state, &recorded);
@@ -288,8 +323,11 @@ fn vectors_node_simulations_answer_as_on_the_node() {
         let name = text(case, "name");
         let bytes = hex::decode(text(case, "tx_raw")).unwrap();
         let chain = chain_at(440, |state| {
-            let supplier1 = SUPPLIER1.parse().unwrap();
-            state.change_account(&supplier1, |account| account.sequence = 3);
+            let expected =
+                text(&case["go"], "error").split_once("expected ").and_then(|(_, rest)| rest.split_once(','));
+            let (signer, sequence) = signer(&bytes);
+            let sequence = expected.map_or(sequence, |(sequence, _)| sequence.parse().unwrap());
+            state.change_account(&signer, |account| account.sequence = sequence);
             if let Some(time) = time_for(&bytes, "") {
                 state.time = time;
             }
