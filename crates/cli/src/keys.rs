@@ -1,5 +1,7 @@
 //! `pocket keys`: the accounts of the development network.
 
+use std::path::PathBuf;
+
 use pocket_config::facts::{Facts, development_keys};
 use pocket_runtime::process::Exit;
 use serde::Serialize;
@@ -12,6 +14,9 @@ pub(crate) struct Args {
     /// Shows private keys and mnemonics too. They are public knowledge: never use them where value is held.
     #[arg(long)]
     secrets: bool,
+    /// Writes the suppliers' keys and the gateway's into files of this folder, as settings name them.
+    #[arg(long, value_name = "DIR", conflicts_with_all = ["secrets", "json"])]
+    write: Option<PathBuf>,
     /// One JSON array instead of a table.
     #[arg(long)]
     json: bool,
@@ -31,6 +36,13 @@ struct Row {
 }
 
 pub(crate) fn run(args: &Args) -> anyhow::Result<Exit> {
+    if let Some(folder) = &args.write {
+        let written = pocket_localnet::write_development_keys(folder)?;
+        output::tell(&written.suppliers.display().to_string());
+        output::tell(&written.gateway.display().to_string());
+        output::say("These keys are public: everybody has them. Never use them on a network that holds value.");
+        return Ok(Exit::Success);
+    }
     let facts = Facts::localnet("seed")?;
     let keys = development_keys();
     let rows: Vec<Row> = facts

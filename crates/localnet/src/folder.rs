@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use pocket_config::facts::{DevelopmentKey, development_keys};
+use pocket_config::facts::development_keys;
 use pocket_runtime::fs::{self, FsError, Lock, LockError};
 use pocket_runtime::random;
 use serde::{Deserialize, Serialize};
@@ -162,24 +162,9 @@ impl Folder {
         self.lock.is_some().then(|| self.path.join(room))
     }
 
-    /// Writes the suppliers' keys and the gateway's into private files.
+    /// Writes the keys that rooms are told to read.
     pub(crate) fn write_keys(&self) -> Result<KeyFiles, FolderError> {
-        let folder = self.path.join("keys");
-        fs::create_dir_all(&folder)?;
-        let all = development_keys();
-        let write = |name: &str, keys: &[&DevelopmentKey]| {
-            let lines: Vec<String> = keys.iter().map(|key| format!("  - \"{}\"\n", key.private_key)).collect();
-            let warning = "# Public development keys: never use them on a network that holds value.";
-            let text = format!("{warning}\nkeys:\n{}", lines.concat());
-            let path = folder.join(name);
-            fs::write_private(&path, text.as_bytes())?;
-            Ok::<_, FsError>(path)
-        };
-        let named = |prefix: &str| all.iter().filter(|key| key.name.starts_with(prefix)).collect::<Vec<_>>();
-        Ok(KeyFiles {
-            suppliers: write("supplier-keys.yaml", &named("supplier"))?,
-            gateway: write("gateway-key.yaml", &named("gateway"))?,
-        })
+        Ok(write_development_keys(&self.path.join("keys"))?)
     }
 
     fn remove(path: &Path) {
@@ -199,7 +184,30 @@ impl Drop for Folder {
 
 /// Where keys are, for settings to name.
 #[derive(Debug)]
-pub(crate) struct KeyFiles {
-    pub(crate) suppliers: PathBuf,
-    pub(crate) gateway: PathBuf,
+pub struct KeyFiles {
+    /// Those of every supplier.
+    pub suppliers: PathBuf,
+    /// The gateway's.
+    pub gateway: PathBuf,
+}
+
+/// Writes the development network's suppliers' keys and its gateway's into files of a folder, for their owner alone.
+///
+/// # Errors
+/// [`FsError`], naming the file.
+pub fn write_development_keys(folder: &Path) -> Result<KeyFiles, FsError> {
+    fs::create_dir_all(folder)?;
+    let all = development_keys();
+    let write = |name: &str, prefix: &str| {
+        let lines: Vec<String> = all
+            .iter()
+            .filter(|key| key.name.starts_with(prefix))
+            .map(|key| format!("  - \"{}\"\n", key.private_key))
+            .collect();
+        let warning = "# Public development keys: never use them on a network that holds value.";
+        let path = folder.join(name);
+        fs::write_private(&path, format!("{warning}\nkeys:\n{}", lines.concat()).as_bytes())?;
+        Ok(path)
+    };
+    Ok(KeyFiles { suppliers: write("supplier-keys.yaml", "supplier")?, gateway: write("gateway-key.yaml", "gateway")? })
 }

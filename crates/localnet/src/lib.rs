@@ -33,6 +33,7 @@ pub mod localnet;
 pub mod standalone;
 
 pub use event::{Event, Events, Summary};
+pub use folder::{FolderError, KeyFiles, write_development_keys};
 pub use localnet::{Localnet, Running, StartError};
 pub use options::Options;
 

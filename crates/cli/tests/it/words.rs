@@ -71,13 +71,14 @@ fn a_standalone_file_is_checked_without_being_run() {
         std::fs::write(&path, text).expect("a file");
         path.to_str().expect("text").to_owned()
     };
-    let keys = write("keys.yaml", "keys: [\"cd41a98ac7ac3b190c345b88e2885422d7bb553c59bca03c6e2618d49f8b1c06\"]\n");
+    let written = good(&["keys", "--write", folder.path().join("keys").to_str().expect("text")]);
+    let keys = written.lines().next().expect("the suppliers' file").to_owned();
     let example = concat!(env!("CARGO_MANIFEST_DIR"), "/../config/examples/standalone.yaml");
     let text = std::fs::read_to_string(example).expect("an example").replace("run/supplier-keys.yaml", &keys);
 
     let told = good(&["standalone", "--check", "--config", &write("right.yaml", &text)]);
     assert!(told.contains("valid") && told.contains("pokt19a3t4yunp0dlpfjrp7qwnzwlrzd5fzs2gjaaaj"), "{told}");
-    assert!(told.contains("answered means process") && told.contains("mines for 1 suppliers"), "{told}");
+    assert!(told.contains("answered means process") && told.contains("mines for 15 suppliers"), "{told}");
 
     let (code, words) =
         refused(&["standalone", "--check", "--config", &write("wrong.yaml", &text.replace("data_dir", "data_dri"))]);
