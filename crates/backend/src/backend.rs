@@ -71,7 +71,15 @@ struct Backend {
 ///
 /// # Errors
 /// [`StartError`] naming the address that is taken, and the remedy.
-pub async fn start(settings: &Settings, shutdown: &Shutdown) -> Result<Running, StartError> {
+pub fn start<'a>(
+    settings: &'a Settings,
+    shutdown: &'a Shutdown,
+) -> std::pin::Pin<Box<dyn Future<Output = Result<Running, StartError>> + Send + 'a>> {
+    // Boxed at the crate's border, so that its code is compiled here, once, and not again in every binary that awaits it.
+    Box::pin(open(settings, shutdown))
+}
+
+async fn open(settings: &Settings, shutdown: &Shutdown) -> Result<Running, StartError> {
     let registry = Registry::new("backend", Catalogue::builtin());
     let backend =
         Arc::new(Backend { settings: settings.clone(), metrics: Metrics::new(&registry), next: Mutex::new(None) });

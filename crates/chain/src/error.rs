@@ -1,5 +1,7 @@
 //! What can go wrong between us and a node.
 
+use std::pin::Pin;
+
 use pocket_runtime::grpc::EndpointError;
 
 /// Why there is no chain to speak to.
@@ -48,6 +50,10 @@ pub struct QueryError {
     /// What the node or the connection said.
     pub message: String,
 }
+
+/// A question under way. Boxed at the crate's border, so that the code of a query is compiled here, once, and not again
+/// in every crate and binary that awaits it.
+pub type Asked<'a, T> = Pin<Box<dyn Future<Output = Result<T, QueryError>> + Send + 'a>>;
 
 /// Kinds of failed questions.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -21,7 +21,7 @@ use quick_cache::Equivalent;
 use quick_cache::sync::Cache as Quick;
 
 use crate::Chain;
-use crate::error::{QueryError, QueryErrorKind};
+use crate::error::{Asked, QueryError, QueryErrorKind};
 use crate::node::client;
 
 /// Sessions kept.
@@ -194,23 +194,25 @@ impl Chain {
     ///
     /// # Errors
     /// [`QueryError`].
-    pub async fn shared_at(&self, height: i64) -> Result<params::Shared, QueryError> {
-        let node = &self.inner.node;
-        self.inner
-            .facts
-            .shared
-            .get_or_insert_async(&height, async {
-                let operation = "read the shared parameters at a height";
-                let request = shared::QueryParamsAtHeightRequest { height };
-                let answer = node
-                    .ask(operation, |channel| async move {
-                        client!(shared::query_client::QueryClient<_>, channel).params_at_height(request).await
-                    })
-                    .await?;
-                let params = answer.params.ok_or_else(|| QueryError::malformed(operation, "no parameters"))?;
-                Ok(params::Shared::from(&params))
-            })
-            .await
+    pub fn shared_at(&self, height: i64) -> Asked<'_, params::Shared> {
+        Box::pin(async move {
+            let node = &self.inner.node;
+            self.inner
+                .facts
+                .shared
+                .get_or_insert_async(&height, async {
+                    let operation = "read the shared parameters at a height";
+                    let request = shared::QueryParamsAtHeightRequest { height };
+                    let answer = node
+                        .ask(operation, |channel| async move {
+                            client!(shared::query_client::QueryClient<_>, channel).params_at_height(request).await
+                        })
+                        .await?;
+                    let params = answer.params.ok_or_else(|| QueryError::malformed(operation, "no parameters"))?;
+                    Ok(params::Shared::from(&params))
+                })
+                .await
+        })
     }
 
     /// Returns the session of an application and service that `height` falls in; 0 means now. Pinned.
@@ -219,26 +221,28 @@ impl Chain {
     ///
     /// # Errors
     /// [`QueryError`]; the kind is `Refused` for a session that cannot be, `Ahead` for a height still to come.
-    pub async fn session(&self, application: &str, service: &str, height: i64) -> Result<Arc<Session>, QueryError> {
-        let now = self.height();
-        let height = if height == 0 { now } else { height };
-        let key = SessionRef { application, service, height };
-        let sessions = &self.inner.facts.sessions;
-        if let Some(known) = sessions.get(&key) {
-            if known.answer.is_ok() || known.height >= now {
-                return known.answer;
-            }
-            sessions.remove(&key);
-        }
-        let found = sessions
-            .get_or_insert_async(&SessionKey::from(&key), async {
-                match Box::pin(self.hydrate(application, service, height)).await {
-                    Err(error) if error.is_passing() => Err(error),
-                    answer => Ok(Live { height: now, answer }),
+    pub fn session<'a>(&'a self, application: &'a str, service: &'a str, height: i64) -> Asked<'a, Arc<Session>> {
+        Box::pin(async move {
+            let now = self.height();
+            let height = if height == 0 { now } else { height };
+            let key = SessionRef { application, service, height };
+            let sessions = &self.inner.facts.sessions;
+            if let Some(known) = sessions.get(&key) {
+                if known.answer.is_ok() || known.height >= now {
+                    return known.answer;
                 }
-            })
-            .await?;
-        found.answer
+                sessions.remove(&key);
+            }
+            let found = sessions
+                .get_or_insert_async(&SessionKey::from(&key), async {
+                    match Box::pin(self.hydrate(application, service, height)).await {
+                        Err(error) if error.is_passing() => Err(error),
+                        answer => Ok(Live { height: now, answer }),
+                    }
+                })
+                .await?;
+            found.answer
+        })
     }
 
     /// Returns the session only if it is known already: the fast path of a relay, without a query.
@@ -292,28 +296,30 @@ impl Chain {
     ///
     /// # Errors
     /// [`QueryError`]; the kind is `Refused` if the application or one of its gateways has not published its key.
-    pub async fn ring(&self, session: &Session, anew: bool) -> Result<Arc<Vec<PublicKey>>, QueryError> {
-        let application = session.header.application_address.as_str();
-        let now = self.height();
-        let key = (Box::<str>::from(application), session.end());
-        let rings = &self.inner.facts.rings;
-        if let Some(known) = rings.get(&key) {
-            let is_stale =
-                known.height < now && (known.answer.is_err() || (anew && self.may_refresh(application, now)));
-            if !is_stale {
-                return known.answer;
-            }
-            rings.remove(&key);
-        }
-        let found = rings
-            .get_or_insert_async(&key, async {
-                match Box::pin(self.read_ring(application, session.end())).await {
-                    Err(error) if error.is_passing() => Err(error),
-                    answer => Ok(Live { height: now, answer }),
+    pub fn ring<'a>(&'a self, session: &'a Session, anew: bool) -> Asked<'a, Arc<Vec<PublicKey>>> {
+        Box::pin(async move {
+            let application = session.header.application_address.as_str();
+            let now = self.height();
+            let key = (Box::<str>::from(application), session.end());
+            let rings = &self.inner.facts.rings;
+            if let Some(known) = rings.get(&key) {
+                let is_stale =
+                    known.height < now && (known.answer.is_err() || (anew && self.may_refresh(application, now)));
+                if !is_stale {
+                    return known.answer;
                 }
-            })
-            .await?;
-        found.answer
+                rings.remove(&key);
+            }
+            let found = rings
+                .get_or_insert_async(&key, async {
+                    match Box::pin(self.read_ring(application, session.end())).await {
+                        Err(error) if error.is_passing() => Err(error),
+                        answer => Ok(Live { height: now, answer }),
+                    }
+                })
+                .await?;
+            found.answer
+        })
     }
 
     fn may_refresh(&self, application: &str, now: i64) -> bool {
@@ -346,106 +352,118 @@ impl Chain {
     ///
     /// # Errors
     /// [`QueryError`], of the kind `NotFound` if there is none of that address.
-    pub async fn application(&self, address: &str) -> Result<Arc<application::Application>, QueryError> {
-        let operation = "read an application";
-        let read = async {
-            let request = application::QueryGetApplicationRequest { address: address.to_owned() };
-            let answer = self
-                .inner
-                .node
-                .ask(operation, |channel| {
-                    let request = request.clone();
-                    async move { client!(application::query_client::QueryClient<_>, channel).application(request).await }
-                })
-                .await?;
-            answer.application.map(Arc::new).ok_or_else(|| QueryError::malformed(operation, "no application"))
-        };
-        self.live(&self.inner.facts.applications, address, read).await
+    pub fn application<'a>(&'a self, address: &'a str) -> Asked<'a, Arc<application::Application>> {
+        Box::pin(async move {
+            let operation = "read an application";
+            let read = async {
+                let request = application::QueryGetApplicationRequest { address: address.to_owned() };
+                let answer =
+                    self.inner
+                        .node
+                        .ask(operation, |channel| {
+                            let request = request.clone();
+                            async move {
+                                client!(application::query_client::QueryClient<_>, channel).application(request).await
+                            }
+                        })
+                        .await?;
+                answer.application.map(Arc::new).ok_or_else(|| QueryError::malformed(operation, "no application"))
+            };
+            self.live(&self.inner.facts.applications, address, read).await
+        })
     }
 
     /// Returns a supplier as of the newest block, with its services. Live.
     ///
     /// # Errors
     /// [`QueryError`], of the kind `NotFound` if there is none of that operator address.
-    pub async fn supplier(&self, operator: &str) -> Result<Arc<shared::Supplier>, QueryError> {
-        let operation = "read a supplier";
-        let read = async {
-            let request =
-                supplier::QueryGetSupplierRequest { operator_address: operator.to_owned(), dehydrated: false };
-            let answer = self
-                .inner
-                .node
-                .ask(operation, |channel| {
-                    let request = request.clone();
-                    async move { client!(supplier::query_client::QueryClient<_>, channel).supplier(request).await }
-                })
-                .await?;
-            answer.supplier.map(Arc::new).ok_or_else(|| QueryError::malformed(operation, "no supplier"))
-        };
-        self.live(&self.inner.facts.suppliers, operator, read).await
+    pub fn supplier<'a>(&'a self, operator: &'a str) -> Asked<'a, Arc<shared::Supplier>> {
+        Box::pin(async move {
+            let operation = "read a supplier";
+            let read = async {
+                let request =
+                    supplier::QueryGetSupplierRequest { operator_address: operator.to_owned(), dehydrated: false };
+                let answer = self
+                    .inner
+                    .node
+                    .ask(operation, |channel| {
+                        let request = request.clone();
+                        async move { client!(supplier::query_client::QueryClient<_>, channel).supplier(request).await }
+                    })
+                    .await?;
+                answer.supplier.map(Arc::new).ok_or_else(|| QueryError::malformed(operation, "no supplier"))
+            };
+            self.live(&self.inner.facts.suppliers, operator, read).await
+        })
     }
 
     /// Returns a service as of the newest block. Live.
     ///
     /// # Errors
     /// [`QueryError`], of the kind `NotFound` if there is none of that id.
-    pub async fn service(&self, id: &str) -> Result<Arc<shared::Service>, QueryError> {
-        let operation = "read a service";
-        let read = async {
-            let request = service::QueryGetServiceRequest { id: id.to_owned(), dehydrated: true };
-            let answer = self
-                .inner
-                .node
-                .ask(operation, |channel| {
-                    let request = request.clone();
-                    async move { client!(service::query_client::QueryClient<_>, channel).service(request).await }
-                })
-                .await?;
-            answer.service.map(Arc::new).ok_or_else(|| QueryError::malformed(operation, "no service"))
-        };
-        self.live(&self.inner.facts.services, id, read).await
+    pub fn service<'a>(&'a self, id: &'a str) -> Asked<'a, Arc<shared::Service>> {
+        Box::pin(async move {
+            let operation = "read a service";
+            let read = async {
+                let request = service::QueryGetServiceRequest { id: id.to_owned(), dehydrated: true };
+                let answer = self
+                    .inner
+                    .node
+                    .ask(operation, |channel| {
+                        let request = request.clone();
+                        async move { client!(service::query_client::QueryClient<_>, channel).service(request).await }
+                    })
+                    .await?;
+                answer.service.map(Arc::new).ok_or_else(|| QueryError::malformed(operation, "no service"))
+            };
+            self.live(&self.inner.facts.services, id, read).await
+        })
     }
 
     /// Returns the proof module's parameters as of the newest block. Live.
     ///
     /// # Errors
     /// [`QueryError`].
-    pub async fn proof_params(&self) -> Result<params::Proof, QueryError> {
-        let operation = "read the proof parameters";
-        let read = async {
-            let answer = self
-                .inner
-                .node
-                .ask(operation, |channel| async move {
-                    let request = proof::QueryParamsRequest {};
-                    client!(proof::query_client::QueryClient<_>, channel).params(request).await
-                })
-                .await?;
-            let params = answer.params.ok_or_else(|| QueryError::malformed(operation, "no parameters"))?;
-            params::Proof::try_from(&params).map_err(|error| QueryError::malformed(operation, error.to_string()))
-        };
-        self.live(&self.inner.facts.proof_params, &(), read).await
+    pub fn proof_params(&self) -> Asked<'_, params::Proof> {
+        Box::pin(async move {
+            let operation = "read the proof parameters";
+            let read = async {
+                let answer = self
+                    .inner
+                    .node
+                    .ask(operation, |channel| async move {
+                        let request = proof::QueryParamsRequest {};
+                        client!(proof::query_client::QueryClient<_>, channel).params(request).await
+                    })
+                    .await?;
+                let params = answer.params.ok_or_else(|| QueryError::malformed(operation, "no parameters"))?;
+                params::Proof::try_from(&params).map_err(|error| QueryError::malformed(operation, error.to_string()))
+            };
+            self.live(&self.inner.facts.proof_params, &(), read).await
+        })
     }
 
     /// Returns the session module's parameters as of the newest block. Live.
     ///
     /// # Errors
     /// [`QueryError`].
-    pub async fn session_params(&self) -> Result<params::Session, QueryError> {
-        let operation = "read the session parameters";
-        let read = async {
-            let answer = self
-                .inner
-                .node
-                .ask(operation, |channel| async move {
-                    let request = session::QueryParamsRequest {};
-                    client!(session::query_client::QueryClient<_>, channel).params(request).await
-                })
-                .await?;
-            let params = answer.params.ok_or_else(|| QueryError::malformed(operation, "no parameters"))?;
-            Ok(params::Session::from(&params))
-        };
-        self.live(&self.inner.facts.session_params, &(), read).await
+    pub fn session_params(&self) -> Asked<'_, params::Session> {
+        Box::pin(async move {
+            let operation = "read the session parameters";
+            let read = async {
+                let answer = self
+                    .inner
+                    .node
+                    .ask(operation, |channel| async move {
+                        let request = session::QueryParamsRequest {};
+                        client!(session::query_client::QueryClient<_>, channel).params(request).await
+                    })
+                    .await?;
+                let params = answer.params.ok_or_else(|| QueryError::malformed(operation, "no parameters"))?;
+                Ok(params::Session::from(&params))
+            };
+            self.live(&self.inner.facts.session_params, &(), read).await
+        })
     }
 
     /// A live fact: from the cache if it is as new as the newest block, else read by whoever asks first.
@@ -482,120 +500,130 @@ impl Chain {
     ///
     /// # Errors
     /// [`QueryError`], but not of the kind `NotFound`: an unknown account has no key.
-    pub async fn public_key(&self, address: &str) -> Result<Option<PublicKey>, QueryError> {
-        if let Some(key) = self.inner.facts.keys.get(address) {
-            return Ok(Some(key));
-        }
-        let account = match self.account(address).await {
-            Err(error) if error.is_not_found() => return Ok(None),
-            account => account?,
-        };
-        if let Some(key) = account.public_key {
-            self.inner.facts.keys.insert(address.into(), key);
-        }
-        Ok(account.public_key)
+    pub fn public_key<'a>(&'a self, address: &'a str) -> Asked<'a, Option<PublicKey>> {
+        Box::pin(async move {
+            if let Some(key) = self.inner.facts.keys.get(address) {
+                return Ok(Some(key));
+            }
+            let account = match self.account(address).await {
+                Err(error) if error.is_not_found() => return Ok(None),
+                account => account?,
+            };
+            if let Some(key) = account.public_key {
+                self.inner.facts.keys.insert(address.into(), key);
+            }
+            Ok(account.public_key)
+        })
     }
 
     /// Returns an account as it stands now. Not cached.
     ///
     /// # Errors
     /// [`QueryError`], of the kind `NotFound` if the account does not exist.
-    pub async fn account(&self, address: &str) -> Result<Account, QueryError> {
-        let operation = "read an account";
-        let request = auth::QueryAccountRequest { address: address.to_owned() };
-        let answer = self
-            .inner
-            .node
-            .ask(operation, |channel| {
-                let request = request.clone();
-                async move { client!(auth::query_client::QueryClient<_>, channel).account(request).await }
-            })
-            .await?;
-        let any = answer.account.ok_or_else(|| QueryError::malformed(operation, "no account"))?;
-        let malformed = |error: prost::DecodeError| QueryError::malformed(operation, error.to_string());
-        let account = match any.type_url.as_str() {
-            "/cosmos.auth.v1beta1.BaseAccount" => auth::BaseAccount::decode(&*any.value).map_err(malformed)?,
-            "/cosmos.auth.v1beta1.ModuleAccount" => {
-                auth::ModuleAccount::decode(&*any.value).map_err(malformed)?.base_account.unwrap_or_default()
-            }
-            other => return Err(QueryError::malformed(operation, format!("an account of type {other}"))),
-        };
-        let public_key = account.pub_key.as_ref().and_then(secp256k1_key);
-        Ok(Account { number: account.account_number, sequence: account.sequence, public_key })
+    pub fn account<'a>(&'a self, address: &'a str) -> Asked<'a, Account> {
+        Box::pin(async move {
+            let operation = "read an account";
+            let request = auth::QueryAccountRequest { address: address.to_owned() };
+            let answer = self
+                .inner
+                .node
+                .ask(operation, |channel| {
+                    let request = request.clone();
+                    async move { client!(auth::query_client::QueryClient<_>, channel).account(request).await }
+                })
+                .await?;
+            let any = answer.account.ok_or_else(|| QueryError::malformed(operation, "no account"))?;
+            let malformed = |error: prost::DecodeError| QueryError::malformed(operation, error.to_string());
+            let account = match any.type_url.as_str() {
+                "/cosmos.auth.v1beta1.BaseAccount" => auth::BaseAccount::decode(&*any.value).map_err(malformed)?,
+                "/cosmos.auth.v1beta1.ModuleAccount" => {
+                    auth::ModuleAccount::decode(&*any.value).map_err(malformed)?.base_account.unwrap_or_default()
+                }
+                other => return Err(QueryError::malformed(operation, format!("an account of type {other}"))),
+            };
+            let public_key = account.pub_key.as_ref().and_then(secp256k1_key);
+            Ok(Account { number: account.account_number, sequence: account.sequence, public_key })
+        })
     }
 
     /// Returns the spendable upokt of an account. Not cached.
     ///
     /// # Errors
     /// [`QueryError`].
-    pub async fn balance(&self, address: &str) -> Result<u128, QueryError> {
-        let operation = "read a balance";
-        let request = bank::QueryBalanceRequest { address: address.to_owned(), denom: "upokt".to_owned() };
-        let answer = self
-            .inner
-            .node
-            .ask(operation, |channel| {
-                let request = request.clone();
-                async move { client!(bank::query_client::QueryClient<_>, channel).balance(request).await }
-            })
-            .await?;
-        let Some(coin) = answer.balance else { return Ok(0) };
-        coin.amount.parse().map_err(|_| QueryError::malformed(operation, format!("amount {}", coin.amount)))
+    pub fn balance<'a>(&'a self, address: &'a str) -> Asked<'a, u128> {
+        Box::pin(async move {
+            let operation = "read a balance";
+            let request = bank::QueryBalanceRequest { address: address.to_owned(), denom: "upokt".to_owned() };
+            let answer = self
+                .inner
+                .node
+                .ask(operation, |channel| {
+                    let request = request.clone();
+                    async move { client!(bank::query_client::QueryClient<_>, channel).balance(request).await }
+                })
+                .await?;
+            let Some(coin) = answer.balance else { return Ok(0) };
+            coin.amount.parse().map_err(|_| QueryError::malformed(operation, format!("amount {}", coin.amount)))
+        })
     }
 
     /// Returns a claim as it stands on the chain, `None` if there is none. Not cached.
     ///
     /// # Errors
     /// [`QueryError`].
-    pub async fn claim(&self, session_id: &str, supplier: &str) -> Result<Option<proof::Claim>, QueryError> {
-        let operation = "read a claim";
-        let request = proof::QueryGetClaimRequest {
-            session_id: session_id.to_owned(),
-            supplier_operator_address: supplier.to_owned(),
-        };
-        let answer = self
-            .inner
-            .node
-            .ask(operation, |channel| {
-                let request = request.clone();
-                async move { client!(proof::query_client::QueryClient<_>, channel).claim(request).await }
-            })
-            .await;
-        match answer {
-            Ok(answer) => Ok(answer.claim),
-            Err(error) if error.is_not_found() => Ok(None),
-            Err(error) => Err(error),
-        }
-    }
-
-    /// Returns every claim of a supplier that is on the chain now, through all pages. Not cached.
-    ///
-    /// # Errors
-    /// [`QueryError`].
-    pub async fn claims_of_supplier(&self, supplier: &str) -> Result<Vec<proof::Claim>, QueryError> {
-        let operation = "read the claims of a supplier";
-        let mut claims = Vec::new();
-        let mut key = Vec::new();
-        for _ in 0..CLAIM_PAGES_MAX {
-            let request = proof::QueryAllClaimsRequest {
-                pagination: Some(PageRequest { key, limit: CLAIMS_PAGE, ..PageRequest::default() }),
-                filter: Some(proof::query_all_claims_request::Filter::SupplierOperatorAddress(supplier.to_owned())),
+    pub fn claim<'a>(&'a self, session_id: &'a str, supplier: &'a str) -> Asked<'a, Option<proof::Claim>> {
+        Box::pin(async move {
+            let operation = "read a claim";
+            let request = proof::QueryGetClaimRequest {
+                session_id: session_id.to_owned(),
+                supplier_operator_address: supplier.to_owned(),
             };
             let answer = self
                 .inner
                 .node
                 .ask(operation, |channel| {
                     let request = request.clone();
-                    async move { client!(proof::query_client::QueryClient<_>, channel).all_claims(request).await }
+                    async move { client!(proof::query_client::QueryClient<_>, channel).claim(request).await }
                 })
-                .await?;
-            claims.extend(answer.claims);
-            key = answer.pagination.map(|page| page.next_key).unwrap_or_default();
-            if key.is_empty() {
-                return Ok(claims);
+                .await;
+            match answer {
+                Ok(answer) => Ok(answer.claim),
+                Err(error) if error.is_not_found() => Ok(None),
+                Err(error) => Err(error),
             }
-        }
-        Err(QueryError::malformed(operation, "the pages do not end"))
+        })
+    }
+
+    /// Returns every claim of a supplier that is on the chain now, through all pages. Not cached.
+    ///
+    /// # Errors
+    /// [`QueryError`].
+    pub fn claims_of_supplier<'a>(&'a self, supplier: &'a str) -> Asked<'a, Vec<proof::Claim>> {
+        Box::pin(async move {
+            let operation = "read the claims of a supplier";
+            let mut claims = Vec::new();
+            let mut key = Vec::new();
+            for _ in 0..CLAIM_PAGES_MAX {
+                let request = proof::QueryAllClaimsRequest {
+                    pagination: Some(PageRequest { key, limit: CLAIMS_PAGE, ..PageRequest::default() }),
+                    filter: Some(proof::query_all_claims_request::Filter::SupplierOperatorAddress(supplier.to_owned())),
+                };
+                let answer = self
+                    .inner
+                    .node
+                    .ask(operation, |channel| {
+                        let request = request.clone();
+                        async move { client!(proof::query_client::QueryClient<_>, channel).all_claims(request).await }
+                    })
+                    .await?;
+                claims.extend(answer.claims);
+                key = answer.pagination.map(|page| page.next_key).unwrap_or_default();
+                if key.is_empty() {
+                    return Ok(claims);
+                }
+            }
+            Err(QueryError::malformed(operation, "the pages do not end"))
+        })
     }
 
     async fn compute_units_at(&self, service_id: &str, height: i64) -> Result<u64, QueryError> {

@@ -34,10 +34,10 @@ use pocket_config::common::PocketNode;
 use pocket_runtime::shutdown::Shutdown;
 
 pub use blocks::{Block, Blocks};
-pub use error::{ConnectError, QueryError, QueryErrorKind};
+pub use error::{Asked, ConnectError, QueryError, QueryErrorKind};
 pub use events::{BlockResults, Event, TxResult};
 pub use facts::{Account, Endpoint, Service, Session, SessionSupplier};
-pub use transactions::{GasPolicy, Outcome, Prepared, Refusal, RefusalClass, SendError, Sender};
+pub use transactions::{GasPolicy, Outcome, Prepared, Refusal, RefusalClass, SendError, Sender, Sent};
 
 /// A handle to one chain. Clones share connections, cache and block follower.
 #[derive(Clone)]
@@ -62,7 +62,16 @@ impl Chain {
     /// # Errors
     /// [`ConnectError`]: an endpoint that cannot be one, a node that did not answer in time, or one of another chain than
     /// the settings name.
-    pub async fn connect(settings: &PocketNode, patience: Duration, shutdown: &Shutdown) -> Result<Self, ConnectError> {
+    pub fn connect<'a>(
+        settings: &'a PocketNode,
+        patience: Duration,
+        shutdown: &'a Shutdown,
+    ) -> std::pin::Pin<Box<dyn Future<Output = Result<Self, ConnectError>> + Send + 'a>> {
+        // Boxed at the crate's border, so that its code is compiled here, once, and not again in every binary that awaits it.
+        Box::pin(Self::open(settings, patience, shutdown))
+    }
+
+    async fn open(settings: &PocketNode, patience: Duration, shutdown: &Shutdown) -> Result<Self, ConnectError> {
         let timeout = Duration::from_secs(settings.query_timeout_seconds.max(1));
         let node = Arc::new(node::Node::new(&settings.grpc_endpoints(), timeout)?);
         let rpc = Arc::new(rpc::Rpc::new(&settings.rpc_endpoints(), timeout)?);
@@ -99,7 +108,7 @@ impl Chain {
     ///
     /// # Errors
     /// [`QueryError`]; the kind is `Ahead` if the node has no such block yet.
-    pub async fn block_results(&self, height: i64) -> Result<BlockResults, QueryError> {
-        self.inner.rpc.block_results(height).await
+    pub fn block_results(&self, height: i64) -> Asked<'_, BlockResults> {
+        Box::pin(async move { self.inner.rpc.block_results(height).await })
     }
 }

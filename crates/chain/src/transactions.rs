@@ -3,6 +3,7 @@
 //! They are unordered: many may be under way for one supplier, and none waits for another. Building and sending are two
 //! steps, so that the caller can write down what it is about to send before it is sent.
 
+use std::pin::Pin;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -16,7 +17,7 @@ use tokio::sync::OnceCell;
 use tonic::Status;
 
 use crate::Chain;
-use crate::error::{QueryError, QueryErrorKind};
+use crate::error::{Asked, QueryError, QueryErrorKind};
 use crate::node::client;
 
 /// The note in every transaction, that of the reference.
@@ -151,6 +152,9 @@ pub enum Outcome {
     },
 }
 
+/// A transaction under way to the node; boxed as [`Asked`] is.
+pub type Sent<'a, T> = Pin<Box<dyn Future<Output = Result<T, SendError>> + Send + 'a>>;
+
 /// Signs and sends for one account.
 pub struct Sender {
     chain: Chain,
@@ -179,24 +183,26 @@ impl Sender {
     /// # Errors
     /// [`SendError::Refused`] if the node was asked for the gas and found that the messages fail, with the index of the
     /// one at fault where it said so; [`SendError::Query`] if it could not be asked.
-    pub async fn prepare(&self, messages: &[Any], gas: &GasPolicy, ttl: Duration) -> Result<Prepared, SendError> {
-        let number = *self
-            .number
-            .get_or_try_init(|| async { self.chain.account(&self.address).await.map(|one| one.number) })
-            .await?;
-        let signer = tx::Signer { key: &self.key, chain_id: self.chain.id(), account_number: number };
-        let timeout = self.timeout(ttl);
+    pub fn prepare<'a>(&'a self, messages: &'a [Any], gas: &'a GasPolicy, ttl: Duration) -> Sent<'a, Prepared> {
+        Box::pin(async move {
+            let number = *self
+                .number
+                .get_or_try_init(|| async { self.chain.account(&self.address).await.map(|one| one.number) })
+                .await?;
+            let signer = tx::Signer { key: &self.key, chain_id: self.chain.id(), account_number: number };
+            let timeout = self.timeout(ttl);
 
-        let gas_limit = if gas.limit > 0 {
-            gas.limit
-        } else {
-            let trial = signer.build_unordered(messages, timeout, MEMO, 0, Upokt::ZERO);
-            tx::adjusted_gas(self.chain.simulate(trial.bytes).await?, gas.adjustment)
-        };
-        let fee = tx::fee(gas_limit, &gas.price);
-        let ready = signer.build_unordered(messages, timeout, MEMO, gas_limit, fee);
-        let hash = ready.hash_text();
-        Ok(Prepared { bytes: ready.bytes, hash, fee, gas_limit, timeout_nanos: unordered::nanoseconds(timeout) })
+            let gas_limit = if gas.limit > 0 {
+                gas.limit
+            } else {
+                let trial = signer.build_unordered(messages, timeout, MEMO, 0, Upokt::ZERO);
+                tx::adjusted_gas(self.chain.simulate(trial.bytes).await?, gas.adjustment)
+            };
+            let fee = tx::fee(gas_limit, &gas.price);
+            let ready = signer.build_unordered(messages, timeout, MEMO, gas_limit, fee);
+            let hash = ready.hash_text();
+            Ok(Prepared { bytes: ready.bytes, hash, fee, gas_limit, timeout_nanos: unordered::nanoseconds(timeout) })
+        })
     }
 
     fn timeout(&self, ttl: Duration) -> Timestamp {
@@ -218,36 +224,41 @@ impl Sender {
     ///
     /// # Errors
     /// [`SendError`]. `AlreadySent` is an error here too, though a harmless one.
-    pub async fn broadcast(&self, prepared: &Prepared) -> Result<(), SendError> {
-        let request = tx_proto::BroadcastTxRequest {
-            tx_bytes: prepared.bytes.clone(),
-            mode: tx_proto::BroadcastMode::Sync.into(),
-        };
-        let answer = self
-            .chain
-            .inner
-            .node
-            .ask("broadcast a transaction", |channel| {
-                let request = request.clone();
-                async move { client!(tx_proto::service_client::ServiceClient<_>, channel).broadcast_tx(request).await }
-            })
-            .await;
-        let answer = match answer {
-            Ok(answer) => answer,
-            // The node's mempool answers a repeated transaction with an error of its own.
-            Err(error)
-                if error.kind == QueryErrorKind::Refused && error.message.contains("tx already exists in cache") =>
-            {
-                return Err(SendError::Refused(refusal(19, "sdk", &error.message)));
+    pub fn broadcast<'a>(&'a self, prepared: &'a Prepared) -> Sent<'a, ()> {
+        Box::pin(async move {
+            let request = tx_proto::BroadcastTxRequest {
+                tx_bytes: prepared.bytes.clone(),
+                mode: tx_proto::BroadcastMode::Sync.into(),
+            };
+            let answer =
+                self.chain
+                    .inner
+                    .node
+                    .ask("broadcast a transaction", |channel| {
+                        let request = request.clone();
+                        async move {
+                            client!(tx_proto::service_client::ServiceClient<_>, channel).broadcast_tx(request).await
+                        }
+                    })
+                    .await;
+            let answer = match answer {
+                Ok(answer) => answer,
+                // The node's mempool answers a repeated transaction with an error of its own.
+                Err(error)
+                    if error.kind == QueryErrorKind::Refused
+                        && error.message.contains("tx already exists in cache") =>
+                {
+                    return Err(SendError::Refused(refusal(19, "sdk", &error.message)));
+                }
+                Err(error) => return Err(error.into()),
+            };
+            match answer.tx_response {
+                Some(response) if response.code != 0 => {
+                    Err(SendError::Refused(refusal(response.code, &response.codespace, &response.raw_log)))
+                }
+                _ => Ok(()),
             }
-            Err(error) => return Err(error.into()),
-        };
-        match answer.tx_response {
-            Some(response) if response.code != 0 => {
-                Err(SendError::Refused(refusal(response.code, &response.codespace, &response.raw_log)))
-            }
-            _ => Ok(()),
-        }
+        })
     }
 }
 
@@ -256,25 +267,27 @@ impl Chain {
     ///
     /// # Errors
     /// [`QueryError`].
-    pub async fn outcome(&self, hash: &str) -> Result<Outcome, QueryError> {
-        let request = tx_proto::GetTxRequest { hash: hash.to_owned() };
-        let answer = self
-            .inner
-            .node
-            .ask("look for a transaction", |channel| {
-                let request = request.clone();
-                async move { client!(tx_proto::service_client::ServiceClient<_>, channel).get_tx(request).await }
-            })
-            .await;
-        let response = match answer {
-            Err(error) if error.is_not_found() => return Ok(Outcome::Unknown),
-            answer => answer?.tx_response.unwrap_or_default(),
-        };
-        let height = response.height;
-        if response.code == 0 {
-            return Ok(Outcome::Done { height });
-        }
-        Ok(Outcome::Failed { height, refusal: refusal(response.code, &response.codespace, &response.raw_log) })
+    pub fn outcome<'a>(&'a self, hash: &'a str) -> Asked<'a, Outcome> {
+        Box::pin(async move {
+            let request = tx_proto::GetTxRequest { hash: hash.to_owned() };
+            let answer = self
+                .inner
+                .node
+                .ask("look for a transaction", |channel| {
+                    let request = request.clone();
+                    async move { client!(tx_proto::service_client::ServiceClient<_>, channel).get_tx(request).await }
+                })
+                .await;
+            let response = match answer {
+                Err(error) if error.is_not_found() => return Ok(Outcome::Unknown),
+                answer => answer?.tx_response.unwrap_or_default(),
+            };
+            let height = response.height;
+            if response.code == 0 {
+                return Ok(Outcome::Done { height });
+            }
+            Ok(Outcome::Failed { height, refusal: refusal(response.code, &response.codespace, &response.raw_log) })
+        })
     }
 
     async fn simulate(&self, tx_bytes: Vec<u8>) -> Result<u64, SendError> {

@@ -49,15 +49,27 @@ impl Devnet {
     ///
     /// # Errors
     /// When the chain cannot be opened or an address cannot be had.
-    pub async fn start(settings: &Settings, shutdown: &Shutdown) -> Result<Running, RunError> {
-        Self::start_watched(settings, None, shutdown).await
+    pub fn start<'a>(
+        settings: &'a Settings,
+        shutdown: &'a Shutdown,
+    ) -> std::pin::Pin<Box<dyn Future<Output = Result<Running, RunError>> + Send + 'a>> {
+        Self::start_watched(settings, None, shutdown)
     }
 
     /// As [`Devnet::start`], with a heartbeat that stops when blocks do.
     ///
     /// # Errors
     /// As [`Devnet::start`].
-    pub async fn start_watched(
+    pub fn start_watched<'a>(
+        settings: &'a Settings,
+        heartbeat: Option<pocket_runtime::admin::Heartbeat>,
+        shutdown: &'a Shutdown,
+    ) -> std::pin::Pin<Box<dyn Future<Output = Result<Running, RunError>> + Send + 'a>> {
+        // Boxed at the crate's border, so that its code is compiled here, once, and not again in every binary that awaits it.
+        Box::pin(Self::open(settings, heartbeat, shutdown))
+    }
+
+    async fn open(
         settings: &Settings,
         heartbeat: Option<pocket_runtime::admin::Heartbeat>,
         shutdown: &Shutdown,

@@ -118,7 +118,16 @@ fn read_key(path: &str) -> Result<SecretKey, StartError> {
 ///
 /// # Errors
 /// [`StartError`].
-pub async fn start(settings: &Settings, chain: Chain, shutdown: &Shutdown) -> Result<Running, StartError> {
+pub fn start<'a>(
+    settings: &'a Settings,
+    chain: Chain,
+    shutdown: &'a Shutdown,
+) -> std::pin::Pin<Box<dyn Future<Output = Result<Running, StartError>> + Send + 'a>> {
+    // Boxed at the crate's border, so that its code is compiled here, once, and not again in every binary that awaits it.
+    Box::pin(open(settings, chain, shutdown))
+}
+
+async fn open(settings: &Settings, chain: Chain, shutdown: &Shutdown) -> Result<Running, StartError> {
     let registry = Registry::new("gateway", Catalogue::builtin());
     let key = read_key(&settings.gateway_key_file)?;
     let address = key.address().to_string();

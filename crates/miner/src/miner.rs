@@ -162,7 +162,15 @@ impl Miner {
 ///
 /// # Errors
 /// [`StartError`] saying what is missing and the remedy.
-pub async fn run(settings: &Settings, shutdown: &Shutdown) -> Result<(), StartError> {
+pub fn run<'a>(
+    settings: &'a Settings,
+    shutdown: &'a Shutdown,
+) -> std::pin::Pin<Box<dyn Future<Output = Result<(), StartError>> + Send + 'a>> {
+    // Boxed at the crate's border, so that its code is compiled here, once, and not again in every binary that awaits it.
+    Box::pin(run_alone(settings, shutdown))
+}
+
+async fn run_alone(settings: &Settings, shutdown: &Shutdown) -> Result<(), StartError> {
     // The meter's keys belong to relayers; their prefix is a setting of theirs with this default.
     let store = Store::open(&settings.store, &settings.redis, METER_KEY_PREFIX, None).await?;
     let Some(chain) = shutdown.unless_triggered(Chain::connect(&settings.pocket_node, CHAIN_PATIENCE, shutdown)).await
@@ -189,7 +197,16 @@ pub fn check(settings: &Settings) -> Result<Vec<String>, StartError> {
 ///
 /// # Errors
 /// [`StartError`]: keys that cannot be loaded, a price that is none, an admin address that is taken.
-pub async fn start(settings: &Settings, deps: Deps, shutdown: &Shutdown) -> Result<Running, StartError> {
+pub fn start<'a>(
+    settings: &'a Settings,
+    deps: Deps,
+    shutdown: &'a Shutdown,
+) -> std::pin::Pin<Box<dyn Future<Output = Result<Running, StartError>> + Send + 'a>> {
+    // Boxed at the crate's border, so that its code is compiled here, once, and not again in every binary that awaits it.
+    Box::pin(open(settings, deps, shutdown))
+}
+
+async fn open(settings: &Settings, deps: Deps, shutdown: &Shutdown) -> Result<Running, StartError> {
     let keys = Keys::load(&settings.keys)?;
     let registry = Registry::new("miner", Catalogue::builtin());
     let health = Health::new();

@@ -124,7 +124,15 @@ const FLUSH_TIME: Duration = Duration::from_secs(1);
 ///
 /// # Errors
 /// [`StartError`] saying what is missing and the remedy.
-pub async fn run(settings: &Settings, shutdown: &Shutdown) -> Result<(), StartError> {
+pub fn run<'a>(
+    settings: &'a Settings,
+    shutdown: &'a Shutdown,
+) -> std::pin::Pin<Box<dyn Future<Output = Result<(), StartError>> + Send + 'a>> {
+    // Boxed at the crate's border, so that its code is compiled here, once, and not again in every binary that awaits it.
+    Box::pin(run_alone(settings, shutdown))
+}
+
+async fn run_alone(settings: &Settings, shutdown: &Shutdown) -> Result<(), StartError> {
     let prefix = &settings.relay_meter.redis_key_prefix;
     let store = Store::open(&settings.store, &settings.redis, prefix, None).await?;
     let Some(chain) = shutdown.unless_triggered(Chain::connect(&settings.pocket_node, CHAIN_PATIENCE, shutdown)).await
@@ -183,7 +191,16 @@ fn spool_folder(settings: &Settings) -> Option<PathBuf> {
 ///
 /// # Errors
 /// [`StartError`] naming what is wrong, and the remedy.
-pub async fn start(settings: &Settings, deps: Deps, shutdown: &Shutdown) -> Result<Running, StartError> {
+pub fn start<'a>(
+    settings: &'a Settings,
+    deps: Deps,
+    shutdown: &'a Shutdown,
+) -> std::pin::Pin<Box<dyn Future<Output = Result<Running, StartError>> + Send + 'a>> {
+    // Boxed at the crate's border, so that its code is compiled here, once, and not again in every binary that awaits it.
+    Box::pin(open(settings, deps, shutdown))
+}
+
+async fn open(settings: &Settings, deps: Deps, shutdown: &Shutdown) -> Result<Running, StartError> {
     let registry = Registry::new("relayer", Catalogue::builtin());
     let health = Health::new();
     let needs = Needs::register(&health);

@@ -1,5 +1,6 @@
 //! The two engines behind the verbs, told apart once.
 
+use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -25,15 +26,19 @@ pub(crate) enum Engine {
     Redis(Box<Redis>),
 }
 
+/// What a verb gives: boxed, so that the code of both engines is compiled here, once, and not again in every crate and
+/// binary that awaits it.
+pub(crate) type Answer<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
+
 /// Writes one method per verb that asks whichever engine there is.
 macro_rules! verbs {
-    ($($name:ident($($argument:ident: $type:ty),*) -> $result:ty;)*) => {
+    ($lifetime:lifetime: $($name:ident($($argument:ident: $type:ty),*) -> $result:ty;)*) => {
         impl Engine {
             $(
-                pub(crate) async fn $name(&self, $($argument: $type),*) -> $result {
+                pub(crate) fn $name<$lifetime>(&$lifetime self, $($argument: $type),*) -> Answer<$lifetime, $result> {
                     match self {
-                        Self::Embedded(engine) => engine.$name($($argument),*).await,
-                        Self::Redis(engine) => engine.$name($($argument),*).await,
+                        Self::Embedded(engine) => Box::pin(engine.$name($($argument),*)),
+                        Self::Redis(engine) => Box::pin(engine.$name($($argument),*)),
                     }
                 }
             )*
@@ -42,46 +47,47 @@ macro_rules! verbs {
 }
 
 verbs! {
+    'a:
     ping() -> Result<(), StoreError>;
     append(items: Vec<Item>) -> Vec<Result<EntryId, Arc<StoreError>>>;
-    read_own(consumer: &str, after: &[(String, EntryId)], max: usize) -> Result<Vec<LogEntry>, StoreError>;
-    read_idle(consumer: &str, suppliers: &[String], idle: Duration, max: usize) -> Result<Vec<LogEntry>, StoreError>;
-    read_new(consumer: &str, suppliers: &[String], max: usize, wait: Duration) -> Result<Vec<LogEntry>, StoreError>;
-    quarantine(entry: &LogEntry, reason: &'static str, note: &str, epoch: u64) -> Result<(), CommitError>;
-    log_stats(supplier: &str) -> Result<LogStats, StoreError>;
+    read_own(consumer: &'a str, after: &'a [(String, EntryId)], max: usize) -> Result<Vec<LogEntry>, StoreError>;
+    read_idle(consumer: &'a str, suppliers: &'a [String], idle: Duration, max: usize) -> Result<Vec<LogEntry>, StoreError>;
+    read_new(consumer: &'a str, suppliers: &'a [String], max: usize, wait: Duration) -> Result<Vec<LogEntry>, StoreError>;
+    quarantine(entry: &'a LogEntry, reason: &'static str, note: &'a str, epoch: u64) -> Result<(), CommitError>;
+    log_stats(supplier: &'a str) -> Result<LogStats, StoreError>;
     commit(batch: CommitBatch) -> Result<CommitOutcome, CommitError>;
-    leaves(supplier: &str, session: &str) -> Result<Vec<PackedLeaf>, StoreError>;
-    leaf_bytes(supplier: &str, session: &str, path: &[u8; 32]) -> Result<Option<Bytes>, StoreError>;
-    session_put(record: &SessionRecord, epoch: u64, expected: u64, counts: &[Count]) -> Result<u64, PutError>;
-    session(supplier: &str, session: &str) -> Result<Option<StoredSession>, StoreError>;
-    sessions(supplier: &str) -> Result<Vec<StoredSession>, StoreError>;
-    forget_session(supplier: &str, session: &str, epoch: u64) -> Result<(), PutError>;
-    lease_acquire(name: &LeaseName, holder: &str, ttl: Duration) -> Result<Lease, LeaseError>;
-    lease_renew(lease: &Lease, ttl: Duration) -> Result<(), LeaseError>;
-    lease_release(lease: &Lease) -> Result<(), StoreError>;
-    lease(name: &LeaseName) -> Result<Option<LeaseInfo>, StoreError>;
-    meter_reserve(key: &ChargeKey, allowance: &Allowance, cost: u64, want: u64) -> Result<Reserved, StoreError>;
-    meter_return(session: &str, supplier: &str, unspent: u64) -> Result<(), StoreError>;
-    meter_cleanup(session: &str, supplier: &str) -> Result<(), StoreError>;
+    leaves(supplier: &'a str, session: &'a str) -> Result<Vec<PackedLeaf>, StoreError>;
+    leaf_bytes(supplier: &'a str, session: &'a str, path: &'a [u8; 32]) -> Result<Option<Bytes>, StoreError>;
+    session_put(record: &'a SessionRecord, epoch: u64, expected: u64, counts: &'a [Count]) -> Result<u64, PutError>;
+    session(supplier: &'a str, session: &'a str) -> Result<Option<StoredSession>, StoreError>;
+    sessions(supplier: &'a str) -> Result<Vec<StoredSession>, StoreError>;
+    forget_session(supplier: &'a str, session: &'a str, epoch: u64) -> Result<(), PutError>;
+    lease_acquire(name: &'a LeaseName, holder: &'a str, ttl: Duration) -> Result<Lease, LeaseError>;
+    lease_renew(lease: &'a Lease, ttl: Duration) -> Result<(), LeaseError>;
+    lease_release(lease: &'a Lease) -> Result<(), StoreError>;
+    lease(name: &'a LeaseName) -> Result<Option<LeaseInfo>, StoreError>;
+    meter_reserve(key: &'a ChargeKey, allowance: &'a Allowance, cost: u64, want: u64) -> Result<Reserved, StoreError>;
+    meter_return(session: &'a str, supplier: &'a str, unspent: u64) -> Result<(), StoreError>;
+    meter_cleanup(session: &'a str, supplier: &'a str) -> Result<(), StoreError>;
     subscribe() -> Result<broadcast::Receiver<Event>, StoreError>;
-    block_publish(block: &BlockEvent) -> Result<(), StoreError>;
+    block_publish(block: &'a BlockEvent) -> Result<(), StoreError>;
     block_last() -> Result<Option<BlockEvent>, StoreError>;
-    supplier_put(state: &SupplierState) -> Result<(), StoreError>;
-    supplier(supplier: &str) -> Result<Option<SupplierState>, StoreError>;
+    supplier_put(state: &'a SupplierState) -> Result<(), StoreError>;
+    supplier(supplier: &'a str) -> Result<Option<SupplierState>, StoreError>;
     suppliers() -> Result<Vec<SupplierState>, StoreError>;
-    supplier_delete(supplier: &str) -> Result<(), StoreError>;
-    registry_publish(event: &RegistryEvent) -> Result<(), StoreError>;
-    service_factor_put(service: Option<&str>, factor: f64, ttl: Duration) -> Result<(), StoreError>;
-    service_factor(service: &str) -> Result<Option<f64>, StoreError>;
-    rewardable_put(event: &RewardableEvent, ttl: Duration) -> Result<(), StoreError>;
-    rewardable(session: &str) -> Result<bool, StoreError>;
-    cache_put(kind: CacheKind, id: Option<&str>, value: Bytes, ttl: Option<Duration>) -> Result<(), StoreError>;
-    cache_get(kind: CacheKind, id: Option<&str>) -> Result<Option<Bytes>, StoreError>;
-    cache_invalidate(kind: CacheKind, id: Option<&str>) -> Result<(), StoreError>;
-    count(supplier: &str, counts: &[Count]) -> Result<(), StoreError>;
-    ledger(supplier: Option<&str>) -> Result<Ledger, StoreError>;
+    supplier_delete(supplier: &'a str) -> Result<(), StoreError>;
+    registry_publish(event: &'a RegistryEvent) -> Result<(), StoreError>;
+    service_factor_put(service: Option<&'a str>, factor: f64, ttl: Duration) -> Result<(), StoreError>;
+    service_factor(service: &'a str) -> Result<Option<f64>, StoreError>;
+    rewardable_put(event: &'a RewardableEvent, ttl: Duration) -> Result<(), StoreError>;
+    rewardable(session: &'a str) -> Result<bool, StoreError>;
+    cache_put(kind: CacheKind, id: Option<&'a str>, value: Bytes, ttl: Option<Duration>) -> Result<(), StoreError>;
+    cache_get(kind: CacheKind, id: Option<&'a str>) -> Result<Option<Bytes>, StoreError>;
+    cache_invalidate(kind: CacheKind, id: Option<&'a str>) -> Result<(), StoreError>;
+    count(supplier: &'a str, counts: &'a [Count]) -> Result<(), StoreError>;
+    ledger(supplier: Option<&'a str>) -> Result<Ledger, StoreError>;
     known_suppliers() -> Result<Vec<String>, StoreError>;
-    keys(pattern: &str, stats: bool) -> Result<Vec<KeyInfo>, StoreError>;
+    keys(pattern: &'a str, stats: bool) -> Result<Vec<KeyInfo>, StoreError>;
 }
 
 impl Engine {

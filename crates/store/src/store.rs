@@ -13,7 +13,7 @@ use tokio::sync::broadcast;
 
 use crate::append::{self, Appender, Item, Origin};
 use crate::boundary::{BlockEvent, CacheKind, Event, RegistryEvent, RewardableEvent, SupplierState};
-use crate::engine::Engine;
+use crate::engine::{Answer, Engine};
 use crate::error::{AppendError, CommitError, LeaseError, PutError, StoreError};
 use crate::keys::Namespace;
 use crate::leaf::{CommitBatch, CommitOutcome, PackedLeaf};
@@ -131,7 +131,16 @@ impl fmt::Debug for Store {
 
 impl Store {
     /// Opens the store that a process' settings name. `admin` is as in [`Self::disk`].
-    pub async fn open(
+    pub fn open<'a>(
+        settings: &'a pocket_config::common::Store,
+        redis: &'a pocket_config::common::Redis,
+        meter_key_prefix: &'a str,
+        admin: Option<&'a str>,
+    ) -> Answer<'a, Result<Self, StoreError>> {
+        Box::pin(Self::open_as_told(settings, redis, meter_key_prefix, admin))
+    }
+
+    async fn open_as_told(
         settings: &pocket_config::common::Store,
         redis: &pocket_config::common::Redis,
         meter_key_prefix: &str,

@@ -9,28 +9,28 @@ use pocket_runtime::http::{Client, ClientOptions, Request, StatusCode};
 use tokio::task::JoinHandle;
 
 /// Relays counted by session id and supplier.
-pub type Counts = BTreeMap<(String, String), u64>;
+pub(crate) type Counts = BTreeMap<(String, String), u64>;
 
 /// What clients saw.
 #[derive(Debug, Default)]
-pub struct Seen {
+pub(crate) struct Seen {
     /// Relays answered with the exact expected bytes.
-    pub answered: Counts,
+    pub(crate) answered: Counts,
     /// Answers that were wrong, with what was wrong. There must be none.
-    pub wrong: Vec<String>,
+    pub(crate) wrong: Vec<String>,
     /// Relays without an answer; they may or may not have been served.
-    pub unanswered: u64,
+    pub(crate) unanswered: u64,
 }
 
 /// Clients at work until they are told to stop.
-pub struct Load {
+pub(crate) struct Load {
     stop: Arc<AtomicBool>,
     seen: Arc<Mutex<Seen>>,
     workers: Vec<JoinHandle<()>>,
 }
 
 /// A client that gives up after `timeout`.
-pub fn client(timeout: Duration) -> Client {
+pub(crate) fn client(timeout: Duration) -> Client {
     Client::new(ClientOptions {
         connect_timeout: timeout,
         request_timeout: timeout,
@@ -43,7 +43,7 @@ pub fn client(timeout: Duration) -> Client {
 
 impl Load {
     /// Starts `concurrency` clients of the gateway at `url`. `limit` bounds the relays of all of them together.
-    pub fn start(url: &str, concurrency: usize, limit: Option<u64>) -> Self {
+    pub(crate) fn start(url: &str, concurrency: usize, limit: Option<u64>) -> Self {
         let stop = Arc::new(AtomicBool::new(false));
         let seen = Arc::new(Mutex::new(Seen::default()));
         let next = Arc::new(AtomicU64::new(1));
@@ -66,12 +66,12 @@ impl Load {
     }
 
     /// How many relays have been answered.
-    pub fn answered(&self) -> u64 {
+    pub(crate) fn answered(&self) -> u64 {
         self.seen.lock().expect("no panic").answered.values().sum()
     }
 
     /// Waits until every client has sent its last relay.
-    pub async fn finished(self) -> Seen {
+    pub(crate) async fn finished(self) -> Seen {
         for worker in self.workers {
             worker.await.expect("a client does not panic");
         }
@@ -79,7 +79,7 @@ impl Load {
     }
 
     /// Tells the clients to stop, and waits for what is in flight.
-    pub async fn stopped(self) -> Seen {
+    pub(crate) async fn stopped(self) -> Seen {
         self.stop.store(true, Ordering::Relaxed);
         self.finished().await
     }

@@ -75,18 +75,18 @@ where
 }
 
 /// The seed of this run, printed.
-pub fn seed() -> u64 {
+pub(crate) fn seed() -> u64 {
     let seed = std::env::var("POCKET_SEED").ok().and_then(|text| text.parse().ok()).unwrap_or_else(rand::random);
     println!("POCKET_SEED={seed}");
     seed
 }
 
 /// A source of moments to break things at.
-pub fn dice(seed: u64) -> StdRng {
+pub(crate) fn dice(seed: u64) -> StdRng {
     StdRng::seed_from_u64(seed)
 }
 
 /// A moment between the two.
-pub fn moment(dice: &mut StdRng, least: Duration, most: Duration) -> Duration {
+pub(crate) fn moment(dice: &mut StdRng, least: Duration, most: Duration) -> Duration {
     dice.random_range(least..=most)
 }

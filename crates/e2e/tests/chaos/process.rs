@@ -15,7 +15,7 @@ const READY_TIMEOUT: Duration = Duration::from_secs(60);
 const POLL: Duration = Duration::from_millis(20);
 
 /// A binary of this workspace, its arguments, and its child while it runs.
-pub struct Process {
+pub(crate) struct Process {
     name: String,
     binary: PathBuf,
     arguments: Vec<String>,
@@ -38,7 +38,7 @@ fn binary(name: &str) -> anyhow::Result<PathBuf> {
 
 impl Process {
     /// A process that is not started yet. Its log goes to a file in `folder`.
-    pub fn new(folder: &Path, binary_name: &str, label: &str, arguments: &[&str], ready: &str) -> anyhow::Result<Self> {
+    pub(crate) fn new(folder: &Path, binary_name: &str, label: &str, arguments: &[&str], ready: &str) -> anyhow::Result<Self> {
         Ok(Self {
             name: label.to_owned(),
             binary: binary(binary_name)?,
@@ -50,7 +50,7 @@ impl Process {
     }
 
     /// Starts it, without waiting.
-    pub fn start(&mut self) -> anyhow::Result<()> {
+    pub(crate) fn start(&mut self) -> anyhow::Result<()> {
         let log = File::options().create(true).append(true).open(&self.log)?;
         let child = Command::new(&self.binary)
             .args(&self.arguments)
@@ -64,7 +64,7 @@ impl Process {
     }
 
     /// Waits until it says that it is ready.
-    pub async fn ready(&mut self) -> anyhow::Result<()> {
+    pub(crate) async fn ready(&mut self) -> anyhow::Result<()> {
         let deadline = Instant::now() + READY_TIMEOUT;
         loop {
             if let Some(child) = &mut self.child
@@ -83,7 +83,7 @@ impl Process {
     }
 
     /// `kill -9`, and waits until it is gone.
-    pub fn kill(&mut self) {
+    pub(crate) fn kill(&mut self) {
         if let Some(mut child) = self.child.take() {
             let _ = child.kill();
             let _ = child.wait();
@@ -91,7 +91,7 @@ impl Process {
     }
 
     /// The end of its log.
-    pub fn last_lines(&self) -> String {
+    pub(crate) fn last_lines(&self) -> String {
         let text = std::fs::read_to_string(&self.log).unwrap_or_default();
         let lines: Vec<&str> = text.lines().collect();
         lines[lines.len().saturating_sub(30)..].join("\n")

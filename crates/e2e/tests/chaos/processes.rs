@@ -11,8 +11,8 @@ use crate::load::{Load, Seen};
 use crate::process::Process;
 use crate::settled;
 
-/// Base of this test's ports; each test adds its own offset, since they may run side by side.
-const BASE: u16 = 42_000;
+/// Base of these tests' ports, below the range of outgoing connections; each test adds its own offset.
+const BASE: u16 = 17_000;
 
 struct House {
     folder: tempfile::TempDir,
@@ -106,7 +106,7 @@ impl House {
 }
 
 /// Two thousand relays, all answered, all paid.
-pub async fn two_thousand_relays() -> anyhow::Result<()> {
+pub(crate) async fn two_thousand_relays() -> anyhow::Result<()> {
     let house = House::start(0, 300).await?;
     let seen = house.load(16, Some(2000)).finished().await;
     let answered: u64 = seen.answered.values().sum();
@@ -116,7 +116,7 @@ pub async fn two_thousand_relays() -> anyhow::Result<()> {
 
 /// Which process is killed.
 #[derive(Clone, Copy)]
-pub enum Victim {
+pub(crate) enum Victim {
     /// The relayer.
     Relayer,
     /// The miner.
@@ -124,7 +124,7 @@ pub enum Victim {
 }
 
 /// Kills one process so many times and checks that nothing was lost.
-pub async fn survive(offset: u16, kills: usize, victim: Victim) -> anyhow::Result<()> {
+pub(crate) async fn survive(offset: u16, kills: usize, victim: Victim) -> anyhow::Result<()> {
     let seed = crate::seed();
     let mut dice = crate::dice(seed);
     let mut house = House::start(offset, 500).await?;

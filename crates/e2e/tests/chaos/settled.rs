@@ -12,7 +12,7 @@ use pocket_runtime::shutdown::{self, ShutdownTrigger};
 use crate::load::{Counts, Seen};
 
 /// A node at these addresses.
-pub fn node(rpc: u16, grpc: u16) -> PocketNode {
+pub(crate) fn node(rpc: u16, grpc: u16) -> PocketNode {
     let mut node: PocketNode =
         document::deserialize(document::defaults("relayer")["pocket_node"].clone()).expect("complete defaults");
     node.query_node_rpc_url = format!("http://127.0.0.1:{rpc}");
@@ -22,7 +22,7 @@ pub fn node(rpc: u16, grpc: u16) -> PocketNode {
 }
 
 /// A client of the chain.
-pub async fn connect(rpc: u16, grpc: u16) -> anyhow::Result<(Chain, ShutdownTrigger)> {
+pub(crate) async fn connect(rpc: u16, grpc: u16) -> anyhow::Result<(Chain, ShutdownTrigger)> {
     let (trigger, shutdown) = shutdown::channel(Duration::from_millis(100));
     let chain = Chain::connect(&node(rpc, grpc), Duration::from_secs(30), &shutdown).await?;
     Ok((chain, trigger))
@@ -30,21 +30,21 @@ pub async fn connect(rpc: u16, grpc: u16) -> anyhow::Result<(Chain, ShutdownTrig
 
 /// Claims that the chain settled, and what it did to the others.
 #[derive(Debug, Default)]
-pub struct Ledger {
+pub(crate) struct Ledger {
     /// Settled relays by session and supplier.
-    pub settled: Counts,
+    pub(crate) settled: Counts,
     /// Settled claims by session and supplier: never more than one.
-    pub claims: Counts,
+    pub(crate) claims: Counts,
     /// Upokt settled.
-    pub upokt: u128,
+    pub(crate) upokt: u128,
     /// Claims that expired or were discarded. There must be none.
-    pub lost: Vec<String>,
+    pub(crate) lost: Vec<String>,
     /// Suppliers slashed. There must be none.
-    pub slashed: u64,
+    pub(crate) slashed: u64,
 }
 
 /// Reads the chain's settlements from its first block to `until`.
-pub async fn read(chain: &Chain, until: i64) -> anyhow::Result<Ledger> {
+pub(crate) async fn read(chain: &Chain, until: i64) -> anyhow::Result<Ledger> {
     let mut ledger = Ledger::default();
     for height in 1..=until {
         let results = chain.block_results(height).await.with_context(|| format!("results of block {height}"))?;
@@ -70,7 +70,7 @@ pub async fn read(chain: &Chain, until: i64) -> anyhow::Result<Ledger> {
 }
 
 /// Checks what clients saw against what the chain settled. `exact` demands that nothing unanswered was claimed either.
-pub fn check(seen: &Seen, ledger: &Ledger, exact: bool) -> anyhow::Result<()> {
+pub(crate) fn check(seen: &Seen, ledger: &Ledger, exact: bool) -> anyhow::Result<()> {
     ensure!(seen.wrong.is_empty(), "wrong answers: {:?}", seen.wrong);
     ensure!(ledger.lost.is_empty(), "claims were lost: {:#?}", ledger.lost);
     ensure!(ledger.slashed == 0, "{} suppliers were slashed", ledger.slashed);
@@ -94,7 +94,7 @@ pub fn check(seen: &Seen, ledger: &Ledger, exact: bool) -> anyhow::Result<()> {
 }
 
 /// Waits until every session in which a relay was answered has been settled, and the chain is past it.
-pub async fn wait(chain: &Chain, seen: &Seen, limit: Duration) -> anyhow::Result<Ledger> {
+pub(crate) async fn wait(chain: &Chain, seen: &Seen, limit: Duration) -> anyhow::Result<Ledger> {
     let session = chain.shared_at(chain.height()).await?;
     // Whatever was served in the newest session is settled when its proof window has closed.
     let last = session.windows_at(chain.height()).settlement_height() + 1;
