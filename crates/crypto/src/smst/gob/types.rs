@@ -82,6 +82,9 @@ impl Types {
         if matches!(id, COMMON_HEAD | STRUCT_FIELD) {
             return Ok(vec![field("Name", STRING), field("Id", INT)]);
         }
+        if (BOOL..=INTERFACE).contains(&id) {
+            return Err(GobError::NotStruct);
+        }
         let definition = self.get(id).ok_or(GobError::UnknownType(id))?;
         let fields = definition.structure.as_ref().ok_or(GobError::NotStruct)?;
         if fields.iter().any(|field| field.name.is_empty()) {
