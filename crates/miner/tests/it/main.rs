@@ -3,6 +3,8 @@
 //! All of it on the store in memory, and what depends on the store on the others too. Tests that need a server which is
 //! not there are reported as ignored, or fail under `POCKET_TESTBED=required`.
 
+#![expect(clippy::unwrap_used, reason = "these are tests, run by a harness of their own that the lint does not know")]
+
 mod faults;
 mod lifecycle;
 mod process;
@@ -24,25 +26,28 @@ type Test = (&'static str, fn(Backend));
 fn on_every_store() -> Vec<Test> {
     vec![
         ("logged_relays_are_claimed_proved_and_paid", |backend| {
-            run(lifecycle::logged_relays_are_claimed_proved_and_paid(backend))
+            run(lifecycle::logged_relays_are_claimed_proved_and_paid(backend));
         }),
         ("a_settled_session_is_forgotten_after_the_blocks_it_is_kept_for", |backend| {
-            run(lifecycle::a_settled_session_is_forgotten_after_the_blocks_it_is_kept_for(backend))
+            run(lifecycle::a_settled_session_is_forgotten_after_the_blocks_it_is_kept_for(backend));
         }),
         ("entries_that_are_no_relays_of_the_session_are_quarantined_with_their_reason", |backend| {
-            run(refusals::entries_that_are_no_relays_of_the_session_are_quarantined_with_their_reason(backend))
+            run(refusals::entries_that_are_no_relays_of_the_session_are_quarantined_with_their_reason(backend));
         }),
         ("a_relay_after_the_seal_is_late_and_changes_no_root", |backend| {
-            run(refusals::a_relay_after_the_seal_is_late_and_changes_no_root(backend))
+            run(refusals::a_relay_after_the_seal_is_late_and_changes_no_root(backend));
         }),
         ("a_miner_killed_between_all_steps_ends_where_it_would_have_ended", |backend| {
-            run(restarts::a_miner_killed_between_all_steps_ends_where_it_would_have_ended(backend))
+            run(restarts::a_miner_killed_between_all_steps_ends_where_it_would_have_ended(backend));
         }),
         ("relays_logged_while_no_miner_runs_are_claimed_by_the_next_one", |backend| {
-            run(restarts::relays_logged_while_no_miner_runs_are_claimed_by_the_next_one(backend))
+            run(restarts::relays_logged_while_no_miner_runs_are_claimed_by_the_next_one(backend));
         }),
         ("a_miner_killed_at_random_moments_loses_and_doubles_nothing", |backend| {
-            run(restarts::a_miner_killed_at_random_moments_loses_and_doubles_nothing(backend))
+            run(restarts::a_miner_killed_at_random_moments_loses_and_doubles_nothing(backend));
+        }),
+        ("a_miner_whose_lease_is_taken_starts_over_and_counts_nothing_twice", |backend| {
+            run(restarts::a_miner_whose_lease_is_taken_starts_over_and_counts_nothing_twice(backend));
         }),
     ]
 }
@@ -51,30 +56,28 @@ fn on_every_store() -> Vec<Test> {
 fn in_memory() -> Vec<Test> {
     vec![
         ("a_claim_that_the_chain_does_not_sample_is_paid_without_a_proof", |backend| {
-            run(lifecycle::a_claim_that_the_chain_does_not_sample_is_paid_without_a_proof(backend))
+            run(lifecycle::a_claim_that_the_chain_does_not_sample_is_paid_without_a_proof(backend));
         }),
         ("a_claim_below_its_fees_is_forgone_where_the_operator_says_so", |backend| {
-            run(lifecycle::a_claim_below_its_fees_is_forgone_where_the_operator_says_so(backend))
+            run(lifecycle::a_claim_below_its_fees_is_forgone_where_the_operator_says_so(backend));
         }),
         ("a_session_whose_claim_window_passed_is_reported_unclaimed", |backend| {
-            run(refusals::a_session_whose_claim_window_passed_is_reported_unclaimed(backend))
+            run(refusals::a_session_whose_claim_window_passed_is_reported_unclaimed(backend));
         }),
         ("a_claim_whose_proof_never_came_is_reported_expired_with_what_it_cost", |backend| {
-            run(refusals::a_claim_whose_proof_never_came_is_reported_expired_with_what_it_cost(backend))
+            run(refusals::a_claim_whose_proof_never_came_is_reported_expired_with_what_it_cost(backend));
         }),
         ("what_the_mempool_loses_is_sent_again", |backend| run(faults::what_the_mempool_loses_is_sent_again(backend))),
         ("what_a_busy_node_refuses_is_sent_again", |backend| {
-            run(faults::what_a_busy_node_refuses_is_sent_again(backend))
+            run(faults::what_a_busy_node_refuses_is_sent_again(backend));
         }),
         ("a_node_that_does_not_answer_some_questions_is_asked_again", |backend| {
-            run(faults::a_node_that_does_not_answer_some_questions_is_asked_again(backend))
+            run(faults::a_node_that_does_not_answer_some_questions_is_asked_again(backend));
         }),
-        ("an_unknown_flag_is_refused", |backend| run(process::an_unknown_flag_is_refused(backend))),
-        ("wrong_settings_are_refused_with_what_to_write", |backend| {
-            run(process::wrong_settings_are_refused_with_what_to_write(backend))
-        }),
-        ("good_settings_are_told_with_the_suppliers_they_mine_for", |backend| {
-            run(process::good_settings_are_told_with_the_suppliers_they_mine_for(backend))
+        ("an_unknown_flag_is_refused", |_| process::an_unknown_flag_is_refused()),
+        ("wrong_settings_are_refused_with_what_to_write", |_| process::wrong_settings_are_refused_with_what_to_write()),
+        ("good_settings_are_told_with_the_suppliers_they_mine_for", |_| {
+            process::good_settings_are_told_with_the_suppliers_they_mine_for();
         }),
     ]
 }

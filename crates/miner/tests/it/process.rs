@@ -5,8 +5,6 @@ use std::process::{Command, Output};
 
 use tempfile::TempDir;
 
-use crate::world::Backend;
-
 const KEY: &str = "2d00ef074d9b51e46886dc9a1df11e7b986611d0f336bdcf1f0adce3e037ec0a";
 const ADDRESS: &str = "pokt1mrqt5f7qh8uxs27cjm9t7v9e74a9vvdnq5jva4";
 
@@ -23,7 +21,7 @@ fn settings(folder: &Path) -> String {
     format!("{node}\nkeys: {{keys_file: '{}'}}\n", keys.display())
 }
 
-pub(crate) async fn good_settings_are_told_with_the_suppliers_they_mine_for(_: Backend) {
+pub(crate) fn good_settings_are_told_with_the_suppliers_they_mine_for() {
     let folder = TempDir::new().unwrap();
     let output = check(folder.path(), &settings(folder.path()));
     let told = String::from_utf8(output.stdout).unwrap();
@@ -31,7 +29,7 @@ pub(crate) async fn good_settings_are_told_with_the_suppliers_they_mine_for(_: B
     assert!(told.contains("valid") && told.contains(ADDRESS) && !told.contains(KEY), "{told}");
 }
 
-pub(crate) async fn wrong_settings_are_refused_with_what_to_write(_: Backend) {
+pub(crate) fn wrong_settings_are_refused_with_what_to_write() {
     let folder = TempDir::new().unwrap();
     let good = settings(folder.path());
     let cases = [
@@ -48,7 +46,7 @@ pub(crate) async fn wrong_settings_are_refused_with_what_to_write(_: Backend) {
     }
 }
 
-pub(crate) async fn an_unknown_flag_is_refused(_: Backend) {
+pub(crate) fn an_unknown_flag_is_refused() {
     let output = Command::new(env!("CARGO_BIN_EXE_pocket-miner")).arg("--confg").output().unwrap();
     let told = String::from_utf8(output.stderr).unwrap();
     assert!(!output.status.success() && told.contains("--config"), "{told}");

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use pocket_miner::Event;
 use pocket_runtime::random;
+use pocket_store::LeaseName;
 
 use crate::world::{Backend, DEADLINE, Options, World, check_balances};
 
@@ -81,6 +82,36 @@ pub(crate) async fn relays_logged_while_no_miner_runs_are_claimed_by_the_next_on
     miner.stop().await;
 }
 
+pub(crate) async fn a_miner_whose_lease_is_taken_starts_over_and_counts_nothing_twice(backend: Backend) {
+    let world = World::new(backend, Options::default()).await;
+    let miner = world.miner().await;
+    let session = world.fresh_session().await;
+    let supplier = session.suppliers[0].operator.clone();
+    let name = LeaseName::Supplier(supplier.clone());
+    world.log(&session, 1, 6).await;
+    let mut epoch = 0;
+    let until = session.windows.proof_close;
+    while world.chain.height() < until {
+        let lease = world.store.lease(&name).await.unwrap();
+        if let Some(lease) = lease.filter(|lease| lease.epoch > epoch) {
+            // As a second process of the same name would: whoever writes at the epoch before is refused.
+            let taken = world.store.lease_acquire(&name, &lease.holder, lease.remaining).await.unwrap();
+            epoch = taken.epoch;
+        }
+        if world.chain.height() <= session.end() {
+            world.log(&session, 1, 1).await;
+        }
+        let next = world.chain.height() + 2;
+        world.chain.blocks().reached(next).await;
+    }
+    let logged = world.ledger().await.logged;
+    let ledger = world.until_all_settled(logged).await;
+    check_balances(&ledger);
+    assert_eq!((ledger.settled_proved, ledger.rejected, ledger.unclaimed), (logged, 0, 0), "{ledger:#?}");
+    assert!(epoch > 3, "the lease was taken {epoch} times or fewer");
+    miner.stop().await;
+}
+
 /// Kills at moments of a seed, which is printed; a failure is repeated with `POCKET_MINER_SEED`.
 pub(crate) async fn a_miner_killed_at_random_moments_loses_and_doubles_nothing(backend: Backend) {
     let seed = match std::env::var("POCKET_MINER_SEED") {
@@ -96,9 +127,9 @@ pub(crate) async fn a_miner_killed_at_random_moments_loses_and_doubles_nothing(b
     let until = session.windows.proof_close;
     while world.chain.height() <= until {
         if world.chain.height() <= session.end() {
-            let count = lots.below(8) as usize;
-            world.log(&session, 3, count).await;
-            logged += count as i64;
+            let count = lots.below(8);
+            world.log(&session, 3, usize::try_from(count).unwrap()).await;
+            logged += count.cast_signed();
         }
         tokio::time::sleep(Duration::from_millis(lots.below(500))).await;
         miner.kill().await;

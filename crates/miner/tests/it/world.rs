@@ -1,6 +1,7 @@
 //! A chain, a store, keys, and relays as a relayer would log them.
 
 use std::collections::BTreeMap;
+use std::fmt::Write as _;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -21,7 +22,7 @@ use pocket_testbed::{Config, PrivateDevnet, RedisServer, Version};
 use tempfile::TempDir;
 
 /// Longest a condition may take: several sessions of the chain, on a machine that has other things to do.
-pub(crate) const DEADLINE: Duration = Duration::from_secs(120);
+pub(crate) const DEADLINE: Duration = Duration::from_mins(2);
 
 /// Time for a node to answer.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -80,7 +81,7 @@ impl World {
             facts["params"]["proof"]["proof_requirement_threshold_upokt"] = "999999999999".into();
             let path = folder.path().join("facts.json");
             pocket_runtime::fs::write_atomic(&path, facts.to_string().as_bytes()).unwrap();
-            chain_settings += &format!("facts_file: {}\n", path.display());
+            writeln!(chain_settings, "facts_file: {}", path.display()).unwrap();
         }
         let devnet = pocket_testbed::devnet(&chain_settings).await.unwrap();
         let (chain_end, chain_shutdown) = shutdown::channel(Duration::ZERO);
@@ -88,7 +89,8 @@ impl World {
 
         let named = facts::development_keys();
         let named: Vec<_> = named.iter().filter(|key| key.name.starts_with("supplier")).collect();
-        let lines: String = named.iter().map(|key| format!("  - \"{}\"\n", key.private_key)).collect();
+        let lines: Vec<_> = named.iter().map(|key| format!("  - \"{}\"\n", key.private_key)).collect();
+        let lines = lines.concat();
         let keys = folder.path().join("keys.yaml");
         pocket_runtime::fs::write_private(&keys, format!("keys:\n{lines}").as_bytes()).unwrap();
         let node = devnet.node();
@@ -213,22 +215,15 @@ impl World {
     }
 
     /// Waits until the ledger satisfies `condition`.
-    #[track_caller]
-    pub(crate) fn until(
-        &self,
-        what: &'static str,
-        condition: impl Fn(&Ledger) -> bool,
-    ) -> impl Future<Output = Ledger> {
-        async move {
-            let deadline = tokio::time::Instant::now() + DEADLINE;
-            loop {
-                let ledger = self.ledger().await;
-                if condition(&ledger) {
-                    return ledger;
-                }
-                assert!(tokio::time::Instant::now() < deadline, "{what}: not so in time: {ledger:#?}");
-                tokio::time::sleep(Duration::from_millis(20)).await;
+    pub(crate) async fn until(&self, what: &'static str, condition: impl Fn(&Ledger) -> bool) -> Ledger {
+        let deadline = tokio::time::Instant::now() + DEADLINE;
+        loop {
+            let ledger = self.ledger().await;
+            if condition(&ledger) {
+                return ledger;
             }
+            assert!(tokio::time::Instant::now() < deadline, "{what}: not so in time: {ledger:#?}");
+            tokio::time::sleep(Duration::from_millis(20)).await;
         }
     }
 
