@@ -53,5 +53,6 @@ $(DENY):
 bench: ## Measures what a signature, a leaf, a relay and a claim cost
 	cargo bench --workspace $(ARGS)
 
-chaos: testbed ## Kills processes under load, at length
-	POCKET_TESTBED=required cargo test --release -p pocket-e2e -- --ignored --nocapture chaos $(ARGS)
+chaos: testbed ## Kills processes under load, twenty and ten times over
+	POCKET_TESTBED=required cargo test --workspace --no-run --quiet
+	POCKET_TESTBED=required cargo test --workspace --test chaos -- --ignored --nocapture $(ARGS)
