@@ -169,11 +169,19 @@ impl Tenure {
             return Ok(());
         }
         let about = session.about();
-        tracing::error!(
-            supplier = %about.supplier, session = %about.session, service = %about.service, height, relays = leaves,
-            reason = reason.word(), last_error = session.record.claim.as_ref().and_then(|claim| claim.last_error.as_deref()),
-            "a session was not claimed"
-        );
+        if reason == Unclaimed::Unprofitable {
+            tracing::info!(
+                supplier = %about.supplier, session = %about.session, service = %about.service, height,
+                relays = leaves, upokt = session.record.claimed_upokt, "a claim below its fees is left out"
+            );
+        } else {
+            tracing::error!(
+                supplier = %about.supplier, session = %about.session, service = %about.service, height,
+                relays = leaves, reason = reason.word(),
+                last_error = session.record.claim.as_ref().and_then(|claim| claim.last_error.as_deref()),
+                "a session was not claimed"
+            );
+        }
         self.miner.metrics.claims.with_label_values(&["unclaimed"]).inc();
         self.miner.metrics.claimed_relays.with_label_values(&["unclaimed"]).inc_by(leaves);
         self.miner.teller.tell(Event::Unclaimed { about, height, relays: leaves, reason: reason.word() });

@@ -222,7 +222,7 @@ impl Tenure {
         Ok(())
     }
 
-    /// Rejects entries of a session that has no record, without making one.
+    /// Rejects entries of a session that has no record, without making one. The quarantine keeps their bytes from the log.
     async fn reject_homeless(&self, commit: CommitBatch) -> Result<(), StepError> {
         for rejected in commit.rejected {
             let note = format!("the claim window of session {} has closed", commit.header.session);
