@@ -40,12 +40,7 @@ fn main() -> ExitCode {
 
 async fn run(args: Args) -> Result<Exit, Exit> {
     let settings = load(&args)?;
-    let format = match settings.logging.format {
-        LogFormat::Json => log::Format::Json,
-        LogFormat::Text => log::Format::Text,
-    };
-    log::init(&log::LogOptions { process: NAME, filter: settings.logging.level.clone(), format })
-        .map_err(|error| process::fail(NAME, &error, Exit::Usage))?;
+    let _logging = log::start(NAME, &settings.logging).map_err(|error| process::fail(NAME, &error, Exit::Usage))?;
 
     let shutdown = shutdown::signal(GRACE);
     let health = Health::new();

@@ -6,7 +6,6 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use clap::Parser;
-use pocket_config::common::LogFormat;
 use pocket_config::document::{self, Loaded};
 use pocket_config::relayer::Relayer;
 use pocket_runtime::process::{self, Exit};
@@ -36,12 +35,7 @@ async fn run(args: Args) -> Result<Exit, Exit> {
     if args.check {
         return check(&args, &settings, &notes);
     }
-    let format = match settings.logging.format {
-        LogFormat::Json => log::Format::Json,
-        LogFormat::Text => log::Format::Text,
-    };
-    log::init(&log::LogOptions { process: NAME, filter: settings.logging.level.clone(), format })
-        .map_err(|error| process::fail(NAME, &error, Exit::Usage))?;
+    let _logging = log::start(NAME, &settings.logging).map_err(|error| process::fail(NAME, &error, Exit::Usage))?;
     for note in &notes {
         tracing::warn!("{note}");
     }
