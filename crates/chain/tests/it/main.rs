@@ -1,5 +1,7 @@
 //! The client against a development chain, over its real wire.
 
+mod fallback;
+
 use std::sync::Arc;
 use std::time::Duration;
 
