@@ -162,7 +162,7 @@ fn relays(on: &OnStore) -> Table {
             "backend µs",
             "RSS MiB",
             "behind s",
-            "redis commands",
+            "redis commands (inside scripts too)",
         ],
     );
     for runs in &on.runs {
