@@ -7,16 +7,11 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use pocket_crypto::keys::PublicKey;
-use pocket_proto::cosmos::auth::v1beta1 as auth;
-use pocket_proto::cosmos::bank::v1beta1 as bank;
-use pocket_proto::cosmos::base::query::v1beta1::PageRequest;
-use pocket_proto::cosmos::crypto::secp256k1;
 use pocket_proto::pocket::{application, proof, service, session, shared, supplier};
 use pocket_protocol::mining::{self, Target};
 use pocket_protocol::params;
 use pocket_protocol::ring;
 use pocket_protocol::windows::Windows;
-use prost::{Message, Name};
 use quick_cache::Equivalent;
 use quick_cache::sync::Cache as Quick;
 
@@ -38,12 +33,6 @@ const LIVE_MAX: usize = 16_384;
 
 /// Rings kept, one per application and session end.
 const RINGS_MAX: usize = 16_384;
-
-/// Claims asked for at once.
-const CLAIMS_PAGE: u64 = 1_000;
-
-/// Pages of claims of one supplier, at most: ten million claims.
-const CLAIM_PAGES_MAX: usize = 10_000;
 
 /// A session with everything that serving, metering, claiming and proving in it depends on. Pinned.
 #[derive(Debug)]
@@ -102,24 +91,6 @@ pub struct Endpoint {
     pub url: String,
     /// How it is spoken to; `UnknownRpc` for a number this program does not know.
     pub rpc_type: shared::RpcType,
-}
-
-/// An account of the auth module.
-#[derive(Debug, Clone)]
-pub struct Account {
-    /// Its number, part of what transactions sign.
-    pub number: u64,
-    /// Next sequence of an ordered transaction.
-    pub sequence: u64,
-    /// Published by its first transaction.
-    pub public_key: Option<PublicKey>,
-}
-
-/// A service of the chain.
-#[derive(Debug, Clone)]
-pub struct Service {
-    /// As stored.
-    pub service: shared::Service,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -516,116 +487,6 @@ impl Chain {
         })
     }
 
-    /// Returns an account as it stands now. Not cached.
-    ///
-    /// # Errors
-    /// [`QueryError`], of the kind `NotFound` if the account does not exist.
-    pub fn account<'a>(&'a self, address: &'a str) -> Asked<'a, Account> {
-        Box::pin(async move {
-            let operation = "read an account";
-            let request = auth::QueryAccountRequest { address: address.to_owned() };
-            let answer = self
-                .inner
-                .node
-                .ask(operation, |channel| {
-                    let request = request.clone();
-                    async move { client!(auth::query_client::QueryClient<_>, channel).account(request).await }
-                })
-                .await?;
-            let any = answer.account.ok_or_else(|| QueryError::malformed(operation, "no account"))?;
-            let malformed = |error: prost::DecodeError| QueryError::malformed(operation, error.to_string());
-            let account = match any.type_url.as_str() {
-                "/cosmos.auth.v1beta1.BaseAccount" => auth::BaseAccount::decode(&*any.value).map_err(malformed)?,
-                "/cosmos.auth.v1beta1.ModuleAccount" => {
-                    auth::ModuleAccount::decode(&*any.value).map_err(malformed)?.base_account.unwrap_or_default()
-                }
-                other => return Err(QueryError::malformed(operation, format!("an account of type {other}"))),
-            };
-            let public_key = account.pub_key.as_ref().and_then(secp256k1_key);
-            Ok(Account { number: account.account_number, sequence: account.sequence, public_key })
-        })
-    }
-
-    /// Returns the spendable upokt of an account. Not cached.
-    ///
-    /// # Errors
-    /// [`QueryError`].
-    pub fn balance<'a>(&'a self, address: &'a str) -> Asked<'a, u128> {
-        Box::pin(async move {
-            let operation = "read a balance";
-            let request = bank::QueryBalanceRequest { address: address.to_owned(), denom: "upokt".to_owned() };
-            let answer = self
-                .inner
-                .node
-                .ask(operation, |channel| {
-                    let request = request.clone();
-                    async move { client!(bank::query_client::QueryClient<_>, channel).balance(request).await }
-                })
-                .await?;
-            let Some(coin) = answer.balance else { return Ok(0) };
-            coin.amount.parse().map_err(|_| QueryError::malformed(operation, format!("amount {}", coin.amount)))
-        })
-    }
-
-    /// Returns a claim as it stands on the chain, `None` if there is none. Not cached.
-    ///
-    /// # Errors
-    /// [`QueryError`].
-    pub fn claim<'a>(&'a self, session_id: &'a str, supplier: &'a str) -> Asked<'a, Option<proof::Claim>> {
-        Box::pin(async move {
-            let operation = "read a claim";
-            let request = proof::QueryGetClaimRequest {
-                session_id: session_id.to_owned(),
-                supplier_operator_address: supplier.to_owned(),
-            };
-            let answer = self
-                .inner
-                .node
-                .ask(operation, |channel| {
-                    let request = request.clone();
-                    async move { client!(proof::query_client::QueryClient<_>, channel).claim(request).await }
-                })
-                .await;
-            match answer {
-                Ok(answer) => Ok(answer.claim),
-                Err(error) if error.is_not_found() => Ok(None),
-                Err(error) => Err(error),
-            }
-        })
-    }
-
-    /// Returns every claim of a supplier that is on the chain now, through all pages. Not cached.
-    ///
-    /// # Errors
-    /// [`QueryError`].
-    pub fn claims_of_supplier<'a>(&'a self, supplier: &'a str) -> Asked<'a, Vec<proof::Claim>> {
-        Box::pin(async move {
-            let operation = "read the claims of a supplier";
-            let mut claims = Vec::new();
-            let mut key = Vec::new();
-            for _ in 0..CLAIM_PAGES_MAX {
-                let request = proof::QueryAllClaimsRequest {
-                    pagination: Some(PageRequest { key, limit: CLAIMS_PAGE, ..PageRequest::default() }),
-                    filter: Some(proof::query_all_claims_request::Filter::SupplierOperatorAddress(supplier.to_owned())),
-                };
-                let answer = self
-                    .inner
-                    .node
-                    .ask(operation, |channel| {
-                        let request = request.clone();
-                        async move { client!(proof::query_client::QueryClient<_>, channel).all_claims(request).await }
-                    })
-                    .await?;
-                claims.extend(answer.claims);
-                key = answer.pagination.map(|page| page.next_key).unwrap_or_default();
-                if key.is_empty() {
-                    return Ok(claims);
-                }
-            }
-            Err(QueryError::malformed(operation, "the pages do not end"))
-        })
-    }
-
     async fn compute_units_at(&self, service_id: &str, height: i64) -> Result<u64, QueryError> {
         let request = service::QueryGetComputeUnitsPerRelayAtHeightRequest {
             service_id: service_id.to_owned(),
@@ -681,12 +542,4 @@ impl SessionSupplier {
             .collect();
         Self { operator: supplier.operator_address, endpoints }
     }
-}
-
-fn secp256k1_key(any: &prost_types::Any) -> Option<PublicKey> {
-    if any.type_url != secp256k1::PubKey::type_url() {
-        return None;
-    }
-    let key = secp256k1::PubKey::decode(&*any.value).ok()?;
-    PublicKey::from_bytes(&key.key).ok()
 }

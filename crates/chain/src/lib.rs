@@ -24,6 +24,7 @@ mod error;
 mod events;
 mod facts;
 mod node;
+mod queries;
 mod rpc;
 mod transactions;
 
@@ -36,7 +37,8 @@ use pocket_runtime::shutdown::Shutdown;
 pub use blocks::{Block, Blocks};
 pub use error::{Asked, ConnectError, QueryError, QueryErrorKind};
 pub use events::{BlockResults, Event, TxResult};
-pub use facts::{Account, Endpoint, Service, Session, SessionSupplier};
+pub use facts::{Endpoint, Session, SessionSupplier};
+pub use queries::Account;
 pub use transactions::{GasPolicy, Outcome, Prepared, Refusal, RefusalClass, SendError, Sender, Sent};
 
 /// A handle to one chain. Clones share connections, cache and block follower.
