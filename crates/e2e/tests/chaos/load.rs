@@ -50,7 +50,8 @@ impl Load {
         let client = client(Duration::from_secs(10));
         let workers = (0..concurrency)
             .map(|_| {
-                let (url, stop, seen, next, client) = (url.to_owned(), stop.clone(), seen.clone(), next.clone(), client.clone());
+                let (url, stop, seen, next, client) =
+                    (url.to_owned(), stop.clone(), seen.clone(), next.clone(), client.clone());
                 tokio::task::spawn(async move {
                     while !stop.load(Ordering::Relaxed) {
                         let id = next.fetch_add(1, Ordering::Relaxed);
@@ -87,7 +88,8 @@ impl Load {
 
 async fn one(client: &Client, url: &str, id: u64, seen: &Mutex<Seen>) {
     let body = format!(r#"{{"jsonrpc":"2.0","method":"eth_blockNumber","params":[],"id":{id}}}"#);
-    let expected = format!(r#"{{"id":{id},"jsonrpc":"2.0","result":{{"method":"eth_blockNumber","params":[],"status":"ok"}}}}"#);
+    let expected =
+        format!(r#"{{"id":{id},"jsonrpc":"2.0","result":{{"method":"eth_blockNumber","params":[],"status":"ok"}}}}"#);
     let request = Request::post(url)
         .header("target-service-id", "develop-http")
         .header("content-type", "application/json")
@@ -99,7 +101,8 @@ async fn one(client: &Client, url: &str, id: u64, seen: &Mutex<Seen>) {
         tokio::time::sleep(Duration::from_millis(20)).await;
         return;
     };
-    let header = |name: &str| response.headers().get(name).and_then(|value| value.to_str().ok()).unwrap_or_default().to_owned();
+    let header =
+        |name: &str| response.headers().get(name).and_then(|value| value.to_str().ok()).unwrap_or_default().to_owned();
     let key = (header("x-session-id"), header("x-supplier-address"));
     let mut seen = seen.lock().expect("no panic");
     if response.status() != StatusCode::OK {

@@ -2,6 +2,11 @@
 //!
 //! Every run prints its seed; `POCKET_SEED` repeats one. The long forms are ignored: `make chaos` runs them.
 
+#![allow(
+    clippy::disallowed_methods,
+    reason = "these tests stand outside the house: they start its processes and write their files"
+)]
+
 mod load;
 mod process;
 mod processes;

@@ -9,7 +9,7 @@ use anyhow::{Context as _, bail};
 use tokio::time::Instant;
 
 /// How long a process may take to be ready, on a machine that builds something else beside.
-const READY_TIMEOUT: Duration = Duration::from_secs(60);
+const READY_TIMEOUT: Duration = Duration::from_mins(1);
 
 /// Pause between looks.
 const POLL: Duration = Duration::from_millis(20);
@@ -31,14 +31,20 @@ fn binary(name: &str) -> anyhow::Result<PathBuf> {
     let folder = own.parent().and_then(Path::parent).context("the test's own folder")?;
     let path = folder.join(name);
     if !path.exists() {
-        bail!("{} is not built; run `cargo build --workspace --bins`", path.display());
+        bail!("{} is not built; run `cargo test --workspace --no-run`", path.display());
     }
     Ok(path)
 }
 
 impl Process {
     /// A process that is not started yet. Its log goes to a file in `folder`.
-    pub(crate) fn new(folder: &Path, binary_name: &str, label: &str, arguments: &[&str], ready: &str) -> anyhow::Result<Self> {
+    pub(crate) fn new(
+        folder: &Path,
+        binary_name: &str,
+        label: &str,
+        arguments: &[&str],
+        ready: &str,
+    ) -> anyhow::Result<Self> {
         Ok(Self {
             name: label.to_owned(),
             binary: binary(binary_name)?,

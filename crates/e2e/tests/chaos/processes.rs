@@ -17,11 +17,11 @@ const BASE: u16 = 17_000;
 struct House {
     folder: tempfile::TempDir,
     _redis: RedisServer,
-    _devnet: Process,
-    _backend: Process,
+    devnet: Process,
+    backend: Process,
     relayer: Process,
     miner: Process,
-    _gateway: Process,
+    gateway: Process,
     rpc: u16,
     grpc: u16,
     gateway_port: u16,
@@ -39,54 +39,84 @@ impl House {
         let here = folder.path();
         let port = |index: u16| BASE + offset + index;
         let [rpc, grpc, rest, control, backend_port, relayer_port, gateway_port] = [0, 1, 2, 3, 4, 5, 6].map(port);
-        let [devnet_admin, backend_admin, relayer_admin, relayer_health, miner_admin, gateway_admin] = [10, 11, 12, 13, 14, 15].map(port);
+        let [devnet_admin, backend_admin, relayer_admin, relayer_health, miner_admin, gateway_admin] =
+            [10, 11, 12, 13, 14, 15].map(port);
 
         let redis = RedisServer::start(Version::V7_0, Config::durable()).await?;
         let keys = facts::development_keys();
         let of = |prefix: &str| -> String {
-            let lines = keys.iter().filter(|key| key.name.starts_with(prefix));
-            lines.map(|key| format!("  - \"{}\"\n", key.private_key)).collect()
+            let own = keys.iter().filter(|key| key.name.starts_with(prefix));
+            own.map(|key| ["  - \"", &key.private_key, "\"\n"].concat()).collect()
         };
         let supplier_keys = write(here, "supplier-keys.yaml", &format!("keys:\n{}", of("supplier")))?;
         let gateway_key = write(here, "gateway-key.yaml", &format!("keys:\n{}", of("gateway")))?;
-        let node = format!("pocket_node: {{query_node_rpc_url: 'http://127.0.0.1:{rpc}', query_node_grpc_url: '127.0.0.1:{grpc}', grpc_insecure: true}}");
-        let shared = format!("{node}\nredis: {{url: '{}'}}\nkeys: {{keys_file: '{}'}}", redis.tcp_url(), supplier_keys.display());
+        let node = format!(
+            "pocket_node: {{query_node_rpc_url: 'http://127.0.0.1:{rpc}', query_node_grpc_url: '127.0.0.1:{grpc}', grpc_insecure: true}}"
+        );
+        let shared = format!(
+            "{node}\nredis: {{url: '{}'}}\nkeys: {{keys_file: '{}'}}",
+            redis.tcp_url(),
+            supplier_keys.display()
+        );
 
-        let devnet = write(here, "devnet.yaml", &format!(
-            "rpc_addr: 127.0.0.1:{rpc}\ngrpc_addr: 127.0.0.1:{grpc}\nrest_addr: 127.0.0.1:{rest}\ncontrol_addr: 127.0.0.1:{control}\nrelayer_endpoint: 127.0.0.1:{relayer_port}\nblock_time_ms: {block_time_ms}\nmetrics: {{addr: '127.0.0.1:{devnet_admin}'}}\n"
-        ))?;
-        let backend = write(here, "backend.yaml", &format!("listen_addr: 127.0.0.1:{backend_port}\nmetrics: {{addr: '127.0.0.1:{backend_admin}'}}\n"))?;
-        let relayer = write(here, "relayer.yaml", &format!(
-            "{shared}\nlisten_addr: 127.0.0.1:{relayer_port}\nmetrics: {{addr: '127.0.0.1:{relayer_admin}'}}\nhealth_check: {{addr: '127.0.0.1:{relayer_health}'}}\nservices:\n  develop-http:\n    backends: {{jsonrpc: {{url: 'http://127.0.0.1:{backend_port}'}}}}\n"
-        ))?;
-        let miner = write(here, "miner.yaml", &format!(
-            "{shared}\nmetrics: {{addr: '127.0.0.1:{miner_admin}'}}\nsupplier_claiming: {{claim_ttl_seconds: 3, renew_rate_seconds: 1}}\n"
-        ))?;
+        let devnet = write(
+            here,
+            "devnet.yaml",
+            &format!(
+                "rpc_addr: 127.0.0.1:{rpc}\ngrpc_addr: 127.0.0.1:{grpc}\nrest_addr: 127.0.0.1:{rest}\ncontrol_addr: 127.0.0.1:{control}\nrelayer_endpoint: 127.0.0.1:{relayer_port}\nblock_time_ms: {block_time_ms}\nmetrics: {{addr: '127.0.0.1:{devnet_admin}'}}\n"
+            ),
+        )?;
+        let backend = write(
+            here,
+            "backend.yaml",
+            &format!("listen_addr: 127.0.0.1:{backend_port}\nmetrics: {{addr: '127.0.0.1:{backend_admin}'}}\n"),
+        )?;
+        let relayer = write(
+            here,
+            "relayer.yaml",
+            &format!(
+                "{shared}\nlisten_addr: 127.0.0.1:{relayer_port}\nmetrics: {{addr: '127.0.0.1:{relayer_admin}'}}\nhealth_check: {{addr: '127.0.0.1:{relayer_health}'}}\nservices:\n  develop-http:\n    backends: {{jsonrpc: {{url: 'http://127.0.0.1:{backend_port}'}}}}\n"
+            ),
+        )?;
+        let miner = write(
+            here,
+            "miner.yaml",
+            &format!(
+                "{shared}\nmetrics: {{addr: '127.0.0.1:{miner_admin}'}}\nsupplier_claiming: {{claim_ttl_seconds: 3, renew_rate_seconds: 1}}\n"
+            ),
+        )?;
         let app = facts::Facts::localnet("seed")?.account("app1").context("app1")?.address.clone();
-        let gateway = write(here, "gateway.yaml", &format!(
-            "{node}\nlisten_addr: 127.0.0.1:{gateway_port}\nmetrics: {{addr: '127.0.0.1:{gateway_admin}'}}\ngateway_key_file: '{}'\napplications: ['{app}']\n", gateway_key.display()
-        ))?;
+        let gateway = write(
+            here,
+            "gateway.yaml",
+            &format!(
+                "{node}\nlisten_addr: 127.0.0.1:{gateway_port}\nmetrics: {{addr: '127.0.0.1:{gateway_admin}'}}\ngateway_key_file: '{}'\napplications: ['{app}']\n",
+                gateway_key.display()
+            ),
+        )?;
 
         let process = |binary: &str, config: &Path, ready: String| {
             Process::new(here, binary, binary, &["--config", &config.to_string_lossy()], &ready)
         };
         let admin = |port: u16| format!("http://127.0.0.1:{port}/readyz");
         let mut house = Self {
-            _devnet: process("pocket-devnet", &devnet, admin(devnet_admin))?,
-            _backend: process("pocket-backend", &backend, admin(backend_admin))?,
+            devnet: process("pocket-devnet", &devnet, admin(devnet_admin))?,
+            backend: process("pocket-backend", &backend, admin(backend_admin))?,
             relayer: process("pocket-relayer", &relayer, admin(relayer_admin))?,
             miner: process("pocket-miner", &miner, admin(miner_admin))?,
-            _gateway: process("pocket-gateway", &gateway, format!("http://127.0.0.1:{gateway_port}/health"))?,
+            gateway: process("pocket-gateway", &gateway, format!("http://127.0.0.1:{gateway_port}/health"))?,
             _redis: redis,
             rpc,
             grpc,
             gateway_port,
             folder,
         };
-        for process in [&mut house._devnet, &mut house._backend, &mut house.relayer, &mut house.miner, &mut house._gateway] {
+        for process in [&mut house.devnet, &mut house.backend, &mut house.relayer, &mut house.miner, &mut house.gateway]
+        {
             process.start()?;
         }
-        for process in [&mut house._devnet, &mut house._backend, &mut house.relayer, &mut house.miner, &mut house._gateway] {
+        for process in [&mut house.devnet, &mut house.backend, &mut house.relayer, &mut house.miner, &mut house.gateway]
+        {
             process.ready().await?;
         }
         Ok(house)
@@ -98,9 +128,14 @@ impl House {
 
     async fn check(&self, seen: &Seen, exact: bool) -> anyhow::Result<()> {
         let (chain, _trigger) = settled::connect(self.rpc, self.grpc).await?;
-        let ledger = settled::wait(&chain, seen, Duration::from_secs(120)).await?;
+        let ledger = settled::wait(&chain, seen, Duration::from_mins(2)).await?;
         settled::check(seen, &ledger, exact).with_context(|| {
-            format!("in {}\nrelayer:\n{}\nminer:\n{}", self.folder.path().display(), self.relayer.last_lines(), self.miner.last_lines())
+            format!(
+                "in {}\nrelayer:\n{}\nminer:\n{}",
+                self.folder.path().display(),
+                self.relayer.last_lines(),
+                self.miner.last_lines()
+            )
         })
     }
 }

@@ -47,6 +47,6 @@ pub(crate) async fn survive(kills: usize, block_time: &str) -> anyhow::Result<()
     }
     let seen = load.stopped().await;
     let (chain, _trigger) = settled::connect(RPC, GRPC).await?;
-    let ledger = settled::wait(&chain, &seen, Duration::from_secs(120)).await?;
+    let ledger = settled::wait(&chain, &seen, Duration::from_mins(2)).await?;
     settled::check(&seen, &ledger, false).with_context(|| format!("POCKET_SEED={seed}; log:\n{}", up.last_lines()))
 }

@@ -6,11 +6,13 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use pocket_chain::Chain;
-use pocket_config::{backend::Backend, devnet::Devnet, document, facts, gateway::Gateway, miner::Miner, relayer::Relayer};
+use pocket_config::{
+    backend::Backend, devnet::Devnet, document, facts, gateway::Gateway, miner::Miner, relayer::Relayer,
+};
+use pocket_runtime::fs;
 use pocket_runtime::http::{Client, ClientOptions, Request, StatusCode};
 use pocket_runtime::shutdown::Shutdown;
 use pocket_runtime::simulation::{Ended, HostResult, World, event};
-use pocket_runtime::fs;
 use pocket_store::{Durability, Namespace, Store, StoreOptions};
 
 /// A session and its settlement at the block time below take far less.
@@ -24,8 +26,9 @@ const APP1: &str = "pokt1mrqt5f7qh8uxs27cjm9t7v9e74a9vvdnq5jva4";
 
 fn keys(prefix: &str) -> String {
     let keys = facts::development_keys();
-    let lines = keys.iter().filter(|key| key.name.starts_with(prefix));
-    format!("keys:\n{}", lines.map(|key| format!("  - \"{}\"\n", key.private_key)).collect::<String>())
+    let own = keys.iter().filter(|key| key.name.starts_with(prefix));
+    let lines = own.map(|key| ["  - \"", &key.private_key, "\"\n"].concat());
+    std::iter::once("keys:\n".to_owned()).chain(lines).collect()
 }
 
 async fn devnet() -> HostResult {
@@ -46,7 +49,9 @@ async fn backend() -> HostResult {
 async fn supplier() -> HostResult {
     fs::write_atomic("/keys.yaml", keys("supplier").as_bytes())?;
     let shared = format!("{NODE}\nkeys: {{keys_file: /keys.yaml}}\nstore: {{kind: embedded}}");
-    let relayer = format!("{shared}\nlisten_addr: 0.0.0.0:8080\nmetrics: {{enabled: false}}\nhealth_check: {{enabled: false}}\nservices: {{develop-http: {{backends: {{jsonrpc: {{url: 'http://backend:8545'}}}}}}}}");
+    let relayer = format!(
+        "{shared}\nlisten_addr: 0.0.0.0:8080\nmetrics: {{enabled: false}}\nhealth_check: {{enabled: false}}\nservices: {{develop-http: {{backends: {{jsonrpc: {{url: 'http://backend:8545'}}}}}}}}"
+    );
     let miner = format!("{shared}\nmetrics: {{enabled: false}}");
     let relayer = document::load::<Relayer>(&relayer)?.settings;
     let miner = document::load::<Miner>(&miner)?.settings;
@@ -54,14 +59,18 @@ async fn supplier() -> HostResult {
     let shutdown = Shutdown::never();
     let chain = Chain::connect(&relayer.pocket_node, Duration::from_secs(30), &shutdown).await?;
     let store = Store::memory(StoreOptions::new(Namespace::default(), Durability::Process));
-    let _relayer = pocket_relayer::start(&relayer, pocket_relayer::Deps { chain: chain.clone(), store: store.clone() }, &shutdown).await?;
+    let _relayer =
+        pocket_relayer::start(&relayer, pocket_relayer::Deps { chain: chain.clone(), store: store.clone() }, &shutdown)
+            .await?;
     let _miner = pocket_miner::start(&miner, pocket_miner::Deps { chain, store }, &shutdown).await?;
     std::future::pending().await
 }
 
 async fn gateway() -> HostResult {
     fs::write_atomic("/key.yaml", keys("gateway").as_bytes())?;
-    let settings = format!("{NODE}\nlisten_addr: 0.0.0.0:3069\nmetrics: {{enabled: false}}\ngateway_key_file: /key.yaml\napplications: ['{APP1}']");
+    let settings = format!(
+        "{NODE}\nlisten_addr: 0.0.0.0:3069\nmetrics: {{enabled: false}}\ngateway_key_file: /key.yaml\napplications: ['{APP1}']"
+    );
     let settings = document::load::<Gateway>(&settings)?.settings;
     let shutdown = Shutdown::never();
     let chain = Chain::connect(&settings.pocket_node, Duration::from_secs(30), &shutdown).await?;
@@ -89,7 +98,9 @@ async fn user(settled: Rc<std::cell::Cell<u64>>) -> HostResult {
             .body(body)?;
         match client.send(request).await {
             Ok(response) if response.status() == StatusCode::OK => {
-                let expected = format!(r#"{{"id":{id},"jsonrpc":"2.0","result":{{"method":"eth_blockNumber","params":[],"status":"ok"}}}}"#);
+                let expected = format!(
+                    r#"{{"id":{id},"jsonrpc":"2.0","result":{{"method":"eth_blockNumber","params":[],"status":"ok"}}}}"#
+                );
                 assert_eq!(response.body(), expected.as_bytes());
                 answered += 1;
                 event(format!("relay {id} answered by {:?}", response.headers().get("x-supplier-address")));
@@ -98,7 +109,9 @@ async fn user(settled: Rc<std::cell::Cell<u64>>) -> HostResult {
             Ok(_) | Err(_) => tokio::time::sleep(Duration::from_millis(200)).await,
         }
     }
-    let node = document::load::<Gateway>(&format!("{NODE}\ngateway_key_file: none\napplications: ['{APP1}']"))?.settings.pocket_node;
+    let node = document::load::<Gateway>(&format!("{NODE}\ngateway_key_file: none\napplications: ['{APP1}']"))?
+        .settings
+        .pocket_node;
     let chain = Chain::connect(&node, Duration::from_secs(30), &Shutdown::never()).await?;
     let last = chain.shared_at(chain.height()).await?.windows_at(chain.height()).settlement_height() + 1;
     chain.blocks().reached(last).await;
@@ -106,7 +119,10 @@ async fn user(settled: Rc<std::cell::Cell<u64>>) -> HostResult {
         let results = chain.block_results(height).await?;
         for one in &results.txs_results {
             let did: Vec<_> = one.events.iter().filter(|one| one.kind.starts_with("pocket.")).collect();
-            let did: Vec<_> = did.iter().map(|one| (&one.kind, one.text("supplier_operator_address"), one.integer("num_relays"))).collect();
+            let did: Vec<_> = did
+                .iter()
+                .map(|one| (&one.kind, one.text("supplier_operator_address"), one.integer("num_relays")))
+                .collect();
             event(format!("block {height} has a transaction: code {}, {did:?}", one.code));
         }
         let block = chain.blocks().at(height).await?;
