@@ -128,7 +128,7 @@ impl House {
 
     async fn check(&self, seen: &Seen, exact: bool) -> anyhow::Result<()> {
         let (chain, _trigger) = settled::connect(self.rpc, self.grpc).await?;
-        let ledger = settled::wait(&chain, seen, Duration::from_mins(2)).await?;
+        let ledger = settled::wait(&chain, Duration::from_mins(2)).await?;
         settled::check(seen, &ledger, exact).with_context(|| {
             format!(
                 "in {}\nrelayer:\n{}\nminer:\n{}",
@@ -176,6 +176,6 @@ pub(crate) async fn survive(offset: u16, kills: usize, victim: Victim) -> anyhow
         process.ready().await.with_context(|| format!("after kill {kill}"))?;
         println!("kill {kill}, {} answered so far", load.answered());
     }
-    let seen = load.stopped().await;
-    house.check(&seen, false).await.with_context(|| format!("POCKET_SEED={seed}"))
+    let outcome = load.stopped().await;
+    house.check(&outcome, false).await.with_context(|| format!("POCKET_SEED={seed}"))
 }

@@ -94,12 +94,10 @@ pub(crate) fn check(seen: &Seen, ledger: &Ledger, exact: bool) -> anyhow::Result
 }
 
 /// Waits until every session in which a relay was answered has been settled, and the chain is past it.
-pub(crate) async fn wait(chain: &Chain, seen: &Seen, limit: Duration) -> anyhow::Result<Ledger> {
+pub(crate) async fn wait(chain: &Chain, limit: Duration) -> anyhow::Result<Ledger> {
     let session = chain.shared_at(chain.height()).await?;
     // Whatever was served in the newest session is settled when its proof window has closed.
     let last = session.windows_at(chain.height()).settlement_height() + 1;
     tokio::time::timeout(limit, chain.blocks().reached(last)).await.context("settlement did not come in time")?;
-    let ledger = read(chain, last).await?;
-    let _ = seen;
-    Ok(ledger)
+    read(chain, last).await
 }

@@ -45,8 +45,8 @@ pub(crate) async fn survive(kills: usize, block_time: &str) -> anyhow::Result<()
         ensure!(again == before, "block {} changed: {before:?}, then {again:?}", before.height);
         println!("kill {kill} at height {}, {} answered so far", before.height, load.answered());
     }
-    let seen = load.stopped().await;
+    let outcome = load.stopped().await;
     let (chain, _trigger) = settled::connect(RPC, GRPC).await?;
-    let ledger = settled::wait(&chain, &seen, Duration::from_mins(2)).await?;
-    settled::check(&seen, &ledger, false).with_context(|| format!("POCKET_SEED={seed}; log:\n{}", up.last_lines()))
+    let ledger = settled::wait(&chain, Duration::from_mins(2)).await?;
+    settled::check(&outcome, &ledger, false).with_context(|| format!("POCKET_SEED={seed}; log:\n{}", up.last_lines()))
 }
