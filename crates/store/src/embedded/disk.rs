@@ -1,5 +1,6 @@
 //! Rows in a folder, kept by fjall: a journal that every batch goes to first, and trees it is sorted into later.
 
+use std::ops::Bound;
 use std::path::Path;
 
 use bytes::Bytes;
@@ -83,12 +84,12 @@ impl Kv for Disk {
 
     fn scan(&self, space: Space, prefix: &[u8], from: &[u8], limit: usize) -> Result<Rows, StoreError> {
         let start = if from > prefix { from } else { prefix };
+        // Bounded above: behind the last row of a prefix stand the deleted rows of the next one, and an open range would
+        // wade through them all to find that there is nothing.
+        let range = (Bound::Included(start.to_vec()), after_prefix(prefix));
         let mut rows = Vec::new();
-        for row in self.database.snapshot().range(self.space(space), start.to_vec()..).take(limit) {
+        for row in self.database.snapshot().range(self.space(space), range).take(limit) {
             let (key, value) = row.into_inner().map_err(|error| failed("read the store", error))?;
-            if !key.starts_with(prefix) {
-                break;
-            }
             rows.push((key.to_vec(), Bytes::copy_from_slice(&value)));
         }
         Ok(rows)
@@ -113,4 +114,12 @@ impl Kv for Disk {
     fn needs_sync(&self) -> bool {
         true
     }
+}
+
+/// The first key behind all that begin with `prefix`.
+fn after_prefix(prefix: &[u8]) -> Bound<Vec<u8>> {
+    let Some(last) = prefix.iter().rposition(|byte| *byte != u8::MAX) else { return Bound::Unbounded };
+    let mut end = prefix[..=last].to_vec();
+    end[last] += 1;
+    Bound::Excluded(end)
 }
