@@ -5,7 +5,7 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use clap::Parser;
-use pocket_config::{common::LogFormat, document, metrics::Catalogue};
+use pocket_config::{document, metrics::Catalogue};
 use pocket_devnet::{Devnet, Settings, driver};
 use pocket_runtime::{
     admin::{self, Admin, Health, Routes},
