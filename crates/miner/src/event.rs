@@ -1,5 +1,7 @@
 //! What happens to claims, told to whoever shows it to people.
 
+use std::sync::{Arc, Mutex, PoisonError};
+
 use serde::Serialize;
 use tokio::sync::broadcast;
 
@@ -143,11 +145,14 @@ pub enum Event {
 #[derive(Debug, Clone)]
 pub(crate) struct Teller {
     sender: broadcast::Sender<Event>,
+    /// Opened with the teller, so that whoever listens first hears everything since the start.
+    first: Arc<Mutex<Option<broadcast::Receiver<Event>>>>,
 }
 
 impl Teller {
     pub(crate) fn new() -> Self {
-        Self { sender: broadcast::channel(EVENTS_MAX).0 }
+        let (sender, first) = broadcast::channel(EVENTS_MAX);
+        Self { sender, first: Arc::new(Mutex::new(Some(first))) }
     }
 
     pub(crate) fn tell(&self, event: Event) {
@@ -156,7 +161,8 @@ impl Teller {
     }
 
     pub(crate) fn listen(&self) -> Events {
-        Events { receiver: self.sender.subscribe() }
+        let first = self.first.lock().unwrap_or_else(PoisonError::into_inner).take();
+        Events { receiver: first.unwrap_or_else(|| self.sender.subscribe()) }
     }
 }
 

@@ -79,7 +79,7 @@ pub struct Running {
 }
 
 impl Running {
-    /// Listens to what happens to claims from now on.
+    /// Listens to what happens to claims. Whoever asks first hears everything since the start, others from now on.
     pub fn events(&self) -> Events {
         self.teller.listen()
     }

@@ -113,7 +113,12 @@ fn trial(backend: Backend, (name, test): Test) -> Trial {
 }
 
 /// Runs a test; what it asserts fails the trial by its panic.
+/// Longest time for one test, on a machine that builds something else beside.
+const TEST_TIMEOUT: std::time::Duration = std::time::Duration::from_mins(3);
+
 fn run(test: impl Future<Output = ()>) {
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build();
+    // A test that waits for what never comes fails, rather than stop the run.
+    let test = async { tokio::time::timeout(TEST_TIMEOUT, test).await.expect("the test ends in time") };
     runtime.expect("two threads can be had").block_on(test);
 }
