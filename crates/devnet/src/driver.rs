@@ -33,7 +33,11 @@ async fn make_blocks(chain: &Chain, heartbeat: Option<&Heartbeat>, shutdown: &Sh
         let now = clock::now();
         let chain_clock = chain.clock();
         let wait = match chain_clock.pace {
-            _ if chain.is_halted() => None,
+            _ if chain.is_halted() => {
+                // Once resumed, the next block comes a whole interval later.
+                interval = None;
+                None
+            }
             Pace::Manual => None,
             Pace::Instant => chain.has_pending().then_some(now),
             Pace::Interval => {

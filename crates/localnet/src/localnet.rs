@@ -220,6 +220,8 @@ async fn assemble(options: &Options, switches: &Switches) -> Result<(Rooms, Fold
             tracing::warn!(error = %pocket_runtime::process::chain(&error), "the first block is late");
         }
     }
+    // No claim window of an earlier life passes while nobody is there yet to claim in it.
+    devnet.chain.halt();
     for door in [Door::Backend, Door::BackendMetrics] {
         reserved.release(door);
     }
@@ -243,6 +245,10 @@ async fn assemble(options: &Options, switches: &Switches) -> Result<(Rooms, Fold
         reserved.release(door);
     }
     let gateway = pocket_gateway::start(&settings.gateway, for_gateway?, &switches.gateway.shutdown()).await?;
+    if tokio::time::timeout(PATIENCE, miner.ready()).await.is_err() {
+        tracing::warn!("the miner does not hold every supplier yet; the chain goes on without it");
+    }
+    devnet.chain.resume();
     Ok((Rooms { devnet, backend, relayer, miner, gateway, store, store_admin }, folder, addresses, facts))
 }
 

@@ -31,7 +31,7 @@ impl Tenure {
         Ok(Item {
             cell: cell.clone(),
             message: any(&message),
-            sent: session.view().claim.count,
+            sends: session.view().claim,
             close: session.terms.windows.claim_close,
         })
     }
@@ -75,7 +75,7 @@ impl Tenure {
             let probability = if certain { 1.0 } else { params.request_probability };
             let worth_it = profit::decide(&BigUint::from(upokt), fees, probability).is_claim();
             // A claim that was sent may land, so it is too late to leave it out.
-            if worth_it || item.sent > 0 {
+            if worth_it || item.sends.count > 0 {
                 drop(session);
                 kept.push(item);
             } else if let Err(error) = self.give_up(&mut session, Unclaimed::Unprofitable, height).await {

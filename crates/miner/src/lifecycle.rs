@@ -14,15 +14,20 @@ const RESEND_BLOCKS_MIN: Height = 2;
 /// Most such blocks, however long the window.
 const RESEND_BLOCKS_MAX: Height = 4;
 
+/// Blocks left in a window at which nobody waits any more for what an earlier tenure recorded as sent.
+const HURRY_BLOCKS: Height = 3;
+
 /// Blocks left to send a claim in when a session is sealed at the latest, drained or not.
 pub const SEAL_MARGIN_BLOCKS: Height = 2;
 
 /// How often and when something was sent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Sends {
-    /// Times it was sent.
+    /// Times it was sent, by whomever.
     pub count: u32,
-    /// Height at which it was last sent.
+    /// Times it was sent in this tenure.
+    pub ours: u32,
+    /// Height at which it was last sent, by whomever.
     pub last: Option<Height>,
 }
 
@@ -48,7 +53,7 @@ pub struct View {
 pub struct Rules {
     /// Blocks before a window's opening at which a message may be sent: 1 with a fixed gas limit, else 0.
     pub lead: Height,
-    /// Further sends of the same claim or proof.
+    /// Further sends of the same claim or proof in one tenure.
     pub resends_max: u32,
     /// Blocks for which a final session is kept.
     pub kept_blocks: Height,
@@ -153,11 +158,17 @@ fn send(sends: Sends, height: Height, window_open: Height, window_close: Height,
     if height < window_open - rules.lead {
         return Some(window_open - rules.lead);
     }
-    if height >= window_close || sends.count > rules.resends_max {
+    if height >= window_close || sends.ours > rules.resends_max {
         return Some(window_close.max(height + 1));
     }
-    // A third of the window: sending early what is on its way costs a fee, sending late costs the claim.
-    let pause = ((window_close - window_open + 1) / 3).clamp(RESEND_BLOCKS_MIN, RESEND_BLOCKS_MAX);
+    let pause = if sends.ours > 0 {
+        // A third of the window: sending early what is on its way costs a fee, sending late costs the claim.
+        ((window_close - window_open + 1) / 3).clamp(RESEND_BLOCKS_MIN, RESEND_BLOCKS_MAX)
+    } else {
+        // What an earlier tenure recorded may never have left its process, or have been lost with the node's mempool. The
+        // next block shows it; near the end a second fee is cheaper than waiting for that.
+        i64::from(window_close - height > HURRY_BLOCKS)
+    };
     let again = sends.last.map_or(height, |last| last + pause);
     (height < again).then_some(again)
 }
@@ -185,7 +196,7 @@ mod tests {
     }
 
     fn sent(count: u32, last: Height) -> Sends {
-        Sends { count, last: Some(last) }
+        Sends { count, ours: count, last: Some(last) }
     }
 
     #[track_caller]
@@ -229,6 +240,22 @@ mod tests {
         check(View { claim: sent(1, 13), ..view(SessionState::Sealed) }, 16, Due::Claim);
         check(View { claim: sent(1, 13), ..view(SessionState::Sealed) }, 19, Due::Claim);
         check(View { claim: sent(9, 13), ..view(SessionState::Sealed) }, 19, Due::Wait(20));
+    }
+
+    #[test]
+    fn what_an_earlier_tenure_sent_is_sent_again_once_a_block_has_not_shown_it() {
+        let resumed =
+            |last| View { claim: Sends { count: 9, ours: 0, last: Some(last) }, ..view(SessionState::Sealed) };
+        check(resumed(14), 14, Due::Wait(15));
+        check(resumed(14), 15, Due::Claim);
+        check(resumed(16), 16, Due::Wait(17));
+        // Three blocks are left: whether it is in a mempool that still exists is not worth a block.
+        check(resumed(17), 17, Due::Claim);
+        assert!(wants_claim(&resumed(14), 15, &WINDOWS), "the chain is asked first");
+        let proof = Sends { count: 9, ours: 0, last: Some(22) };
+        let proving = View { proof, proof_required: Some(true), ..view(SessionState::Claimed) };
+        check(proving, 22, Due::Wait(23));
+        check(proving, 23, Due::Proof);
     }
 
     #[test]

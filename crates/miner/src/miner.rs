@@ -39,6 +39,9 @@ const SILENT_BLOCKS: f64 = 10.0;
 /// Shortest such silence, for chains whose blocks are quicker than a hiccup of the machine.
 const BLOCK_SILENCE_MIN: Duration = Duration::from_mins(1);
 
+/// Longest between two looks at whether every supplier is ours.
+const READY_POLL: Duration = Duration::from_millis(5);
+
 /// Why the miner did not start.
 #[derive(Debug, thiserror::Error)]
 pub enum StartError {
@@ -74,14 +77,22 @@ pub struct Running {
     pub admin_addr: Option<SocketAddr>,
     /// Suppliers whose keys it has, in order of address.
     pub suppliers: Vec<String>,
-    teller: Teller,
+    miner: Arc<Miner>,
     tasks: Vec<Task<()>>,
 }
 
 impl Running {
+    /// Waits until every supplier is ours, its sessions resumed. Beside another replica that may be never.
+    pub async fn ready(&self) {
+        while self.miner.tenures().len() < self.suppliers.len() {
+            // A change that came between is not heard; the wait is short.
+            let _ = tokio::time::timeout(READY_POLL, self.miner.fleet_changed()).await;
+        }
+    }
+
     /// Listens to what happens to claims. Whoever asks first hears everything since the start, others from now on.
     pub fn events(&self) -> Events {
-        self.teller.listen()
+        self.miner.teller.listen()
     }
 
     /// Waits until everything under way has been written and every lease given back.
@@ -210,7 +221,6 @@ async fn open(settings: &Settings, deps: Deps, shutdown: &Shutdown) -> Result<Ru
     let keys = Keys::load(&settings.keys)?;
     let registry = Registry::new("miner", Catalogue::builtin());
     let health = Health::new();
-    let teller = Teller::new();
     let transaction = &settings.transaction;
     let miner = Arc::new(Miner {
         name: name(settings, &deps.store),
@@ -226,7 +236,7 @@ async fn open(settings: &Settings, deps: Deps, shutdown: &Shutdown) -> Result<Ru
             kept_blocks: i64::try_from(settings.limits.session_kept_blocks).unwrap_or(i64::MAX),
         },
         metrics: Metrics::new(&registry),
-        teller: teller.clone(),
+        teller: Teller::new(),
         settled: Settled::default(),
         submissions: Semaphore::new(settings.limits.submissions_in_flight_max.clamp(1, Semaphore::MAX_PERMITS)),
         tenures: Mutex::default(),
@@ -263,7 +273,7 @@ async fn open(settings: &Settings, deps: Deps, shutdown: &Shutdown) -> Result<Ru
     }
     let suppliers: Vec<_> = miner.keys.iter().map(|(address, _)| address.clone()).collect();
     tracing::info!(name = %miner.name, suppliers = suppliers.len(), store = miner.store.kind(), "mining");
-    Ok(Running { admin_addr, suppliers, teller, tasks })
+    Ok(Running { admin_addr, suppliers, miner, tasks })
 }
 
 /// Returns this replica's name: the same after a restart, so that it takes back what it held at once.

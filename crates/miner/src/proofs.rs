@@ -71,7 +71,7 @@ impl Tenure {
         Ok(Item {
             cell: cell.clone(),
             message: any(&message),
-            sent: session.view().proof.count,
+            sends: session.view().proof,
             close: session.terms.windows.proof_close,
         })
     }

@@ -32,6 +32,15 @@ pub(crate) struct Session {
     trie: Option<Trie>,
     /// Entries of the log to be acknowledged before it is sealed; set when sealing becomes due.
     pub(crate) drained_at: Option<u64>,
+    /// What had been sent when this tenure began.
+    sent_before: SentBefore,
+}
+
+/// Attempts that an earlier tenure recorded.
+#[derive(Debug, Clone, Copy, Default)]
+struct SentBefore {
+    claim: u32,
+    proof: u32,
 }
 
 /// A session's work cannot be done now.
@@ -55,21 +64,24 @@ impl Session {
             terms,
             trie: with_trie.then(Trie::new),
             drained_at: None,
+            sent_before: SentBefore::default(),
         }
     }
 
     /// A session that the store remembers.
     pub(crate) fn resumed(stored: StoredSession, terms: Terms) -> Self {
-        Self { record: stored.record, leaves: stored.leaves, terms, trie: None, drained_at: None }
+        let attempts = |submission: &Option<Submission>| submission.as_ref().map_or(0, |sent| sent.attempts);
+        let sent_before = SentBefore { claim: attempts(&stored.record.claim), proof: attempts(&stored.record.proof) };
+        Self { record: stored.record, leaves: stored.leaves, terms, trie: None, drained_at: None, sent_before }
     }
 
     pub(crate) fn view(&self) -> View {
         View {
             state: self.record.state,
             leaves: self.leaves,
-            claim: sends(self.record.claim.as_ref()),
+            claim: sends(self.record.claim.as_ref(), self.sent_before.claim),
             proof_required: self.record.proof_required,
-            proof: sends(self.record.proof.as_ref()),
+            proof: sends(self.record.proof.as_ref(), self.sent_before.proof),
             final_height: self.record.extra.get(FINAL_HEIGHT).and_then(serde_json::Value::as_i64),
         }
     }
@@ -160,9 +172,10 @@ async fn on_pool<T: Send + 'static>(
     Ok(task::blocking("trie", work).await?)
 }
 
-fn sends(submission: Option<&Submission>) -> Sends {
+fn sends(submission: Option<&Submission>, before: u32) -> Sends {
     submission.map_or_else(Sends::default, |submission| Sends {
         count: submission.attempts,
+        ours: submission.attempts.saturating_sub(before),
         last: submission.last_sent_height,
     })
 }

@@ -11,6 +11,7 @@ use pocket_store::{SessionRecord, SessionState, Submission};
 use prost_types::Any;
 
 use crate::event::Event;
+use crate::lifecycle::Sends;
 use crate::session;
 use crate::tenure::{Cell, StepError, Tenure};
 
@@ -45,8 +46,8 @@ impl Kind {
 pub(crate) struct Item {
     pub(crate) cell: Cell,
     pub(crate) message: Any,
-    /// Times it was sent before.
-    pub(crate) sent: u32,
+    /// How it was sent before.
+    pub(crate) sends: Sends,
     /// Last height at which it may be included.
     pub(crate) close: Height,
 }
@@ -211,7 +212,7 @@ impl Tenure {
         let mut session = item.cell.lock().await;
         self.write(&mut session, |record| {
             let submission = kind.submission(record);
-            submission.attempts = item.sent + 1;
+            submission.attempts = item.sends.count + 1;
             submission.tx_hash = Some(prepared.hash.clone());
             submission.first_sent_height.get_or_insert(height);
             submission.last_sent_height = Some(height);
@@ -221,7 +222,7 @@ impl Tenure {
 
     async fn tell_sent(&self, kind: Kind, item: &Item, prepared: &Prepared, height: Height) {
         let session = item.cell.lock().await;
-        let (about, tx, attempt) = (session.about(), prepared.hash.clone(), item.sent + 1);
+        let (about, tx, attempt) = (session.about(), prepared.hash.clone(), item.sends.count + 1);
         tracing::info!(
             supplier = %about.supplier, session = %about.session, service = %about.service, height, tx = %tx, attempt,
             relays = session.record.relays, "{} sent", kind.word()
@@ -261,12 +262,12 @@ fn concerns_message(refusal: &Refusal) -> bool {
     )
 }
 
-/// Splits what is due into transactions. What was sent before in vain goes in smaller ones, in the end alone: it may be
+/// Splits what is due into transactions. What this tenure sent before in vain goes in smaller ones, in the end alone: it may be
 /// the one that made the others fail.
 fn split(items: Vec<Item>, messages_max: usize, bytes_max: usize) -> Vec<Vec<Item>> {
     let mut batches: Vec<(usize, usize, Vec<Item>)> = Vec::new();
     for item in items {
-        let most = messages_max.checked_shr(item.sent.saturating_mul(2)).unwrap_or(0).max(1);
+        let most = messages_max.checked_shr(item.sends.ours.saturating_mul(2)).unwrap_or(0).max(1);
         let bytes = item.message.value.len() + item.message.type_url.len() + 16;
         match batches.last_mut() {
             Some((limit, used, batch))
