@@ -17,7 +17,7 @@ use quick_cache::sync::Cache as Quick;
 
 use crate::Chain;
 use crate::error::{Asked, QueryError, QueryErrorKind};
-use crate::node::client;
+use crate::methods;
 
 /// Sessions kept.
 const SESSIONS_MAX: usize = 16_384;
@@ -174,11 +174,7 @@ impl Chain {
                 .get_or_insert_async(&height, async {
                     let operation = "read the shared parameters at a height";
                     let request = shared::QueryParamsAtHeightRequest { height };
-                    let answer = node
-                        .ask(operation, |channel| async move {
-                            client!(shared::query_client::QueryClient<_>, channel).params_at_height(request).await
-                        })
-                        .await?;
+                    let answer = node.ask(operation, &methods::SHARED_PARAMS_AT_HEIGHT, &request).await?;
                     let params = answer.params.ok_or_else(|| QueryError::malformed(operation, "no parameters"))?;
                     Ok(params::Shared::from(&params))
                 })
@@ -230,12 +226,7 @@ impl Chain {
             service_id: service_id.to_owned(),
             block_height: height,
         };
-        let answer = node
-            .ask(operation, |channel| {
-                let request = request.clone();
-                async move { client!(session::query_client::QueryClient<_>, channel).get_session(request).await }
-            })
-            .await?;
+        let answer = node.ask(operation, &methods::SESSION, &request).await?;
         let found = answer.session.ok_or_else(|| QueryError::malformed(operation, "no session"))?;
         let header = found.header.ok_or_else(|| QueryError::malformed(operation, "no session header"))?;
         let application = found.application.ok_or_else(|| QueryError::malformed(operation, "no application"))?;
@@ -328,16 +319,7 @@ impl Chain {
             let operation = "read an application";
             let read = async {
                 let request = application::QueryGetApplicationRequest { address: address.to_owned() };
-                let answer =
-                    self.inner
-                        .node
-                        .ask(operation, |channel| {
-                            let request = request.clone();
-                            async move {
-                                client!(application::query_client::QueryClient<_>, channel).application(request).await
-                            }
-                        })
-                        .await?;
+                let answer = self.inner.node.ask(operation, &methods::APPLICATION, &request).await?;
                 answer.application.map(Arc::new).ok_or_else(|| QueryError::malformed(operation, "no application"))
             };
             self.live(&self.inner.facts.applications, address, read).await
@@ -354,14 +336,7 @@ impl Chain {
             let read = async {
                 let request =
                     supplier::QueryGetSupplierRequest { operator_address: operator.to_owned(), dehydrated: false };
-                let answer = self
-                    .inner
-                    .node
-                    .ask(operation, |channel| {
-                        let request = request.clone();
-                        async move { client!(supplier::query_client::QueryClient<_>, channel).supplier(request).await }
-                    })
-                    .await?;
+                let answer = self.inner.node.ask(operation, &methods::SUPPLIER, &request).await?;
                 answer.supplier.map(Arc::new).ok_or_else(|| QueryError::malformed(operation, "no supplier"))
             };
             self.live(&self.inner.facts.suppliers, operator, read).await
@@ -377,14 +352,7 @@ impl Chain {
             let operation = "read a service";
             let read = async {
                 let request = service::QueryGetServiceRequest { id: id.to_owned(), dehydrated: true };
-                let answer = self
-                    .inner
-                    .node
-                    .ask(operation, |channel| {
-                        let request = request.clone();
-                        async move { client!(service::query_client::QueryClient<_>, channel).service(request).await }
-                    })
-                    .await?;
+                let answer = self.inner.node.ask(operation, &methods::SERVICE, &request).await?;
                 answer.service.map(Arc::new).ok_or_else(|| QueryError::malformed(operation, "no service"))
             };
             self.live(&self.inner.facts.services, id, read).await
@@ -399,14 +367,8 @@ impl Chain {
         Box::pin(async move {
             let operation = "read the proof parameters";
             let read = async {
-                let answer = self
-                    .inner
-                    .node
-                    .ask(operation, |channel| async move {
-                        let request = proof::QueryParamsRequest {};
-                        client!(proof::query_client::QueryClient<_>, channel).params(request).await
-                    })
-                    .await?;
+                let answer =
+                    self.inner.node.ask(operation, &methods::PROOF_PARAMS, &proof::QueryParamsRequest {}).await?;
                 let params = answer.params.ok_or_else(|| QueryError::malformed(operation, "no parameters"))?;
                 params::Proof::try_from(&params).map_err(|error| QueryError::malformed(operation, error.to_string()))
             };
@@ -422,14 +384,8 @@ impl Chain {
         Box::pin(async move {
             let operation = "read the session parameters";
             let read = async {
-                let answer = self
-                    .inner
-                    .node
-                    .ask(operation, |channel| async move {
-                        let request = session::QueryParamsRequest {};
-                        client!(session::query_client::QueryClient<_>, channel).params(request).await
-                    })
-                    .await?;
+                let answer =
+                    self.inner.node.ask(operation, &methods::SESSION_PARAMS, &session::QueryParamsRequest {}).await?;
                 let params = answer.params.ok_or_else(|| QueryError::malformed(operation, "no parameters"))?;
                 Ok(params::Session::from(&params))
             };
@@ -495,13 +451,7 @@ impl Chain {
         let answer = self
             .inner
             .node
-            .ask("read the compute units per relay of a service", |channel| {
-                let request = request.clone();
-                async move {
-                    let mut client = client!(service::query_client::QueryClient<_>, channel);
-                    client.compute_units_per_relay_at_height(request).await
-                }
-            })
+            .ask("read the compute units per relay of a service", &methods::COMPUTE_UNITS_AT_HEIGHT, &request)
             .await?;
         Ok(answer.compute_units_per_relay)
     }
@@ -512,17 +462,7 @@ impl Chain {
             service_id: service_id.to_owned(),
             block_height: height,
         };
-        let answer = self
-            .inner
-            .node
-            .ask(operation, |channel| {
-                let request = request.clone();
-                async move {
-                    let mut client = client!(service::query_client::QueryClient<_>, channel);
-                    client.relay_mining_difficulty_at_height(request).await
-                }
-            })
-            .await?;
+        let answer = self.inner.node.ask(operation, &methods::DIFFICULTY_AT_HEIGHT, &request).await?;
         let difficulty = answer.relay_mining_difficulty.unwrap_or_default();
         mining::target(&difficulty.target_hash).map_err(|error| QueryError::malformed(operation, error.to_string()))
     }

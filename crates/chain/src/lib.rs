@@ -23,6 +23,7 @@ mod blocks;
 mod error;
 mod events;
 mod facts;
+mod methods;
 mod node;
 mod queries;
 mod rpc;

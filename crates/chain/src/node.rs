@@ -1,10 +1,16 @@
 //! gRPC to the node: one channel per endpoint, the next one when the preferred fails.
 
+use std::marker::PhantomData;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
+use bytes::Bytes;
+use http::uri::PathAndQuery;
+use pocket_runtime::grpc::Raw;
+use prost::Message;
+use tonic::client::Grpc;
 use tonic::transport::Channel;
-use tonic::{Code, Response, Status};
+use tonic::{Code, Request, Status};
 
 use crate::error::{ConnectError, QueryError, QueryErrorKind};
 
@@ -16,6 +22,19 @@ const AHEAD_PAUSE: Duration = Duration::from_millis(10);
 
 /// Largest answer accepted, in bytes: a page of claims is below a tenth of it.
 const ANSWER_BYTES_MAX: usize = 64 << 20;
+
+/// A method of a node: its path, and the types of what it takes and gives.
+pub(crate) struct Method<Q, A> {
+    path: &'static str,
+    types: PhantomData<fn(Q) -> A>,
+}
+
+impl<Q, A> Method<Q, A> {
+    /// The method at `/package.Service/Name`.
+    pub(crate) const fn new(path: &'static str) -> Self {
+        Self { path, types: PhantomData }
+    }
+}
 
 pub(crate) struct Node {
     channels: Vec<Channel>,
@@ -33,38 +52,53 @@ impl Node {
     }
 
     /// Calls the preferred endpoint, and each other one in turn while they cannot be reached.
-    pub(crate) async fn ask<R, F, Fut>(&self, operation: &'static str, call: F) -> Result<R, QueryError>
-    where
-        F: Fn(Channel) -> Fut,
-        Fut: Future<Output = Result<Response<R>, Status>>,
-    {
+    pub(crate) async fn ask<Q: Message, A: Message + Default>(
+        &self,
+        operation: &'static str,
+        method: &Method<Q, A>,
+        request: &Q,
+    ) -> Result<A, QueryError> {
+        self.ask_plainly(operation, method, request).await.map_err(|status| classify(operation, &status))
+    }
+
+    /// Does so, and returns what the last endpoint said as it said it.
+    pub(crate) async fn ask_plainly<Q: Message, A: Message + Default>(
+        &self,
+        operation: &'static str,
+        method: &Method<Q, A>,
+        request: &Q,
+    ) -> Result<A, Status> {
+        let answer = self.call(operation, method.path, request.encode_to_vec().into()).await?;
+        A::decode(answer).map_err(|error| Status::internal(format!("the answer cannot be read: {error}")))
+    }
+
+    /// Calls in bytes, so that one piece of code serves all methods.
+    async fn call(&self, operation: &'static str, path: &'static str, request: Bytes) -> Result<Bytes, Status> {
         let first = self.preferred.load(Ordering::Relaxed);
         let mut last = Status::unavailable("no endpoint");
         for offset in 0..self.channels.len() {
             let index = (first + offset) % self.channels.len();
-            match self.ask_one(index, &call).await {
-                Ok(answer) => {
-                    if offset > 0 {
+            match self.call_one(index, path, &request).await {
+                Err(status) if is_unreachable(&status) => last = status,
+                answer => {
+                    if offset > 0 && answer.is_ok() {
                         tracing::warn!(operation, endpoint = index, "a full node did not answer; another does");
                         self.preferred.store(index, Ordering::Relaxed);
                     }
-                    return Ok(answer);
+                    return answer;
                 }
-                Err(status) if is_unreachable(&status) => last = status,
-                Err(status) => return Err(classify(operation, &status)),
             }
         }
-        Err(QueryError::new(operation, QueryErrorKind::Unavailable, last.message()))
+        Err(Status::unavailable(last.message()))
     }
 
-    async fn ask_one<R, F, Fut>(&self, index: usize, call: &F) -> Result<R, Status>
-    where
-        F: Fn(Channel) -> Fut,
-        Fut: Future<Output = Result<Response<R>, Status>>,
-    {
+    async fn call_one(&self, index: usize, path: &'static str, request: &Bytes) -> Result<Bytes, Status> {
         let mut attempt = 0;
         loop {
-            match call(self.channels[index].clone()).await {
+            let mut client = Grpc::new(self.channels[index].clone()).max_decoding_message_size(ANSWER_BYTES_MAX);
+            client.ready().await.map_err(|error| Status::unavailable(error.to_string()))?;
+            let request = Request::new(request.clone());
+            match client.unary(request, PathAndQuery::from_static(path), Raw).await {
                 Ok(response) => return Ok(response.into_inner()),
                 // The newest block is announced before its state can be asked for.
                 Err(status) if attempt < AHEAD_RETRIES && is_ahead(&status) => {
@@ -75,18 +109,6 @@ impl Node {
             }
         }
     }
-}
-
-/// Lifts the limit on answers, which a page of claims can exceed.
-macro_rules! client {
-    ($client:ty, $channel:expr) => {
-        <$client>::new($channel).max_decoding_message_size($crate::node::answer_bytes_max())
-    };
-}
-pub(crate) use client;
-
-pub(crate) const fn answer_bytes_max() -> usize {
-    ANSWER_BYTES_MAX
 }
 
 fn is_unreachable(status: &Status) -> bool {

@@ -10,7 +10,7 @@ use prost::{Message, Name};
 
 use crate::Chain;
 use crate::error::{Asked, QueryError};
-use crate::node::client;
+use crate::methods;
 
 /// Claims asked for at once.
 const CLAIMS_PAGE: u64 = 1_000;
@@ -38,14 +38,7 @@ impl Chain {
         Box::pin(async move {
             let operation = "read an account";
             let request = auth::QueryAccountRequest { address: address.to_owned() };
-            let answer = self
-                .inner
-                .node
-                .ask(operation, |channel| {
-                    let request = request.clone();
-                    async move { client!(auth::query_client::QueryClient<_>, channel).account(request).await }
-                })
-                .await?;
+            let answer = self.inner.node.ask(operation, &methods::ACCOUNT, &request).await?;
             let any = answer.account.ok_or_else(|| QueryError::malformed(operation, "no account"))?;
             let malformed = |error: prost::DecodeError| QueryError::malformed(operation, error.to_string());
             let account = match any.type_url.as_str() {
@@ -68,14 +61,7 @@ impl Chain {
         Box::pin(async move {
             let operation = "read a balance";
             let request = bank::QueryBalanceRequest { address: address.to_owned(), denom: "upokt".to_owned() };
-            let answer = self
-                .inner
-                .node
-                .ask(operation, |channel| {
-                    let request = request.clone();
-                    async move { client!(bank::query_client::QueryClient<_>, channel).balance(request).await }
-                })
-                .await?;
+            let answer = self.inner.node.ask(operation, &methods::BALANCE, &request).await?;
             let Some(coin) = answer.balance else { return Ok(0) };
             coin.amount.parse().map_err(|_| QueryError::malformed(operation, format!("amount {}", coin.amount)))
         })
@@ -92,14 +78,7 @@ impl Chain {
                 session_id: session_id.to_owned(),
                 supplier_operator_address: supplier.to_owned(),
             };
-            let answer = self
-                .inner
-                .node
-                .ask(operation, |channel| {
-                    let request = request.clone();
-                    async move { client!(proof::query_client::QueryClient<_>, channel).claim(request).await }
-                })
-                .await;
+            let answer = self.inner.node.ask(operation, &methods::CLAIM, &request).await;
             match answer {
                 Ok(answer) => Ok(answer.claim),
                 Err(error) if error.is_not_found() => Ok(None),
@@ -122,14 +101,7 @@ impl Chain {
                     pagination: Some(PageRequest { key, limit: CLAIMS_PAGE, ..PageRequest::default() }),
                     filter: Some(proof::query_all_claims_request::Filter::SupplierOperatorAddress(supplier.to_owned())),
                 };
-                let answer = self
-                    .inner
-                    .node
-                    .ask(operation, |channel| {
-                        let request = request.clone();
-                        async move { client!(proof::query_client::QueryClient<_>, channel).all_claims(request).await }
-                    })
-                    .await?;
+                let answer = self.inner.node.ask(operation, &methods::ALL_CLAIMS, &request).await?;
                 claims.extend(answer.claims);
                 key = answer.pagination.map(|page| page.next_key).unwrap_or_default();
                 if key.is_empty() {

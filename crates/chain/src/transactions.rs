@@ -14,11 +14,11 @@ use pocket_protocol::tx::{self, GasPrice, unordered};
 use pocket_runtime::random;
 use prost_types::{Any, Timestamp};
 use tokio::sync::OnceCell;
-use tonic::Status;
 
 use crate::Chain;
 use crate::error::{Asked, QueryError, QueryErrorKind};
-use crate::node::client;
+use crate::methods;
+use crate::node::classify;
 
 /// The note in every transaction, that of the reference.
 const MEMO: &str = tx::MEMO_REFERENCE;
@@ -230,17 +230,7 @@ impl Sender {
                 tx_bytes: prepared.bytes.clone(),
                 mode: tx_proto::BroadcastMode::Sync.into(),
             };
-            let answer =
-                self.chain
-                    .inner
-                    .node
-                    .ask("broadcast a transaction", |channel| {
-                        let request = request.clone();
-                        async move {
-                            client!(tx_proto::service_client::ServiceClient<_>, channel).broadcast_tx(request).await
-                        }
-                    })
-                    .await;
+            let answer = self.chain.inner.node.ask("broadcast a transaction", &methods::BROADCAST_TX, &request).await;
             let answer = match answer {
                 Ok(answer) => answer,
                 // The node's mempool answers a repeated transaction with an error of its own.
@@ -270,14 +260,7 @@ impl Chain {
     pub fn outcome<'a>(&'a self, hash: &'a str) -> Asked<'a, Outcome> {
         Box::pin(async move {
             let request = tx_proto::GetTxRequest { hash: hash.to_owned() };
-            let answer = self
-                .inner
-                .node
-                .ask("look for a transaction", |channel| {
-                    let request = request.clone();
-                    async move { client!(tx_proto::service_client::ServiceClient<_>, channel).get_tx(request).await }
-                })
-                .await;
+            let answer = self.inner.node.ask("look for a transaction", &methods::TX, &request).await;
             let response = match answer {
                 Err(error) if error.is_not_found() => return Ok(Outcome::Unknown),
                 answer => answer?.tx_response.unwrap_or_default(),
@@ -293,30 +276,14 @@ impl Chain {
     async fn simulate(&self, tx_bytes: Vec<u8>) -> Result<u64, SendError> {
         let operation = "simulate a transaction";
         let request = tx_proto::SimulateRequest { tx: None, tx_bytes };
-        let failure: Mutex<Option<Status>> = Mutex::new(None);
-        let answer = self
-            .inner
-            .node
-            .ask(operation, |channel| {
-                let (request, failure) = (request.clone(), &failure);
-                async move {
-                    let answer = client!(tx_proto::service_client::ServiceClient<_>, channel).simulate(request).await;
-                    if let Err(status) = &answer {
-                        *failure.lock().unwrap_or_else(PoisonError::into_inner) = Some(status.clone());
-                    }
-                    answer
-                }
-            })
-            .await;
+        let answer = self.inner.node.ask_plainly(operation, &methods::SIMULATE, &request).await;
         match answer {
             Ok(answer) => Ok(answer.gas_info.map_or(0, |gas| gas.gas_used)),
-            Err(error) if error.is_passing() => Err(error.into()),
-            Err(error) => {
-                // The node reports failing messages as `Unknown` or `InvalidArgument`, with the chain's text.
-                let text = failure.into_inner().unwrap_or_else(PoisonError::into_inner);
-                let text = text.map_or(error.message, |status| status.message().to_owned());
-                Err(SendError::Refused(refusal(0, "", &text)))
-            }
+            // The node reports failing messages as `Unknown` or `InvalidArgument`, with the chain's text.
+            Err(status) => match classify(operation, &status) {
+                error if error.is_passing() => Err(error.into()),
+                _ => Err(SendError::Refused(refusal(0, "", status.message()))),
+            },
         }
     }
 }

@@ -13,6 +13,10 @@ use tonic::transport::{Channel, Endpoint, Server};
 use crate::net::{self, Alpn, TcpListener, TcpStream};
 use crate::shutdown::Shutdown;
 
+mod raw;
+
+pub use raw::Raw;
+
 /// Streams one connection may have open at a time.
 pub const MAX_CONCURRENT_STREAMS: u32 = 1024;
 

@@ -5,13 +5,14 @@ use std::io::IsTerminal;
 
 use pocket_config::common::LogFormat;
 use tracing::{Event, Subscriber};
+use tracing_subscriber::filter::Targets;
 use tracing_subscriber::fmt::format::{Format as Lines, Json, Writer};
 use tracing_subscriber::fmt::time::FormatTime;
 use tracing_subscriber::fmt::{FmtContext, FormatEvent, FormatFields};
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::registry::LookupSpan;
 use tracing_subscriber::util::SubscriberInitExt;
-use tracing_subscriber::{EnvFilter, Layer, Registry};
+use tracing_subscriber::{Layer, Registry};
 
 mod traces;
 
@@ -95,7 +96,9 @@ pub fn init(options: &LogOptions) -> Result<(), LogError> {
 ///
 /// Must be called inside a runtime when traces are on. An endpoint in a build without the feature `otlp` is an error.
 pub fn init_with_traces(options: &LogOptions, traces: Option<&TraceOptions>) -> Result<Logging, LogError> {
-    let filter = EnvFilter::try_new(&options.filter)
+    let filter = options
+        .filter
+        .parse::<Targets>()
         .map_err(|source| LogError::Filter { filter: options.filter.clone(), source })?;
     let lines: BoxedLayer = match options.format {
         Format::Text => tracing_subscriber::fmt::layer()

@@ -1,16 +1,18 @@
 //! Cosmos gRPC: the queries of every module, transactions, blocks, node, reflection, health.
 //!
-//! Each query is a function of [`At`], a state and what surrounds it, to an answer. What all have in common is here: the
-//! height asked for in `x-cosmos-block-height` and answered in the same header, and the faults set for a method.
+//! Each query is a function of [`At`], a state and what surrounds it, to an answer; a table names them. What all have in
+//! common is here: the height asked for in `x-cosmos-block-height` and answered in the same header, and the faults set for
+//! a method. `server` puts the table on the wire.
 
-use std::{convert::Infallible, sync::Arc};
-
-use pocket_proto::{DESCRIPTOR_SET, cosmos, pocket};
-use tonic::{
-    Code, Request, Response, Status,
-    metadata::{Ascii, MetadataMap, MetadataValue},
-    service::Routes,
+use std::{
+    collections::BTreeMap,
+    sync::{Arc, LazyLock},
 };
+
+use bytes::Bytes;
+use pocket_proto::cosmos::base::tendermint::v1beta1::{AbciQueryRequest, AbciQueryResponse};
+use prost::Message;
+use tonic::{Code, Status};
 
 use crate::{chain::Chain, state::State};
 
@@ -20,7 +22,11 @@ use crate::{chain::Chain, state::State};
     reason = "queries have one shape, whether or not they can fail or keep the request"
 )]
 mod accounts;
-#[expect(clippy::unnecessary_wraps, reason = "queries have one shape, whether or not they can fail")]
+#[expect(
+    clippy::unnecessary_wraps,
+    clippy::needless_pass_by_value,
+    reason = "queries have one shape, whether or not they can fail or keep the request"
+)]
 mod blocks;
 #[expect(
     clippy::unnecessary_wraps,
@@ -49,12 +55,15 @@ mod sessions;
 #[expect(clippy::needless_pass_by_value, reason = "queries have one shape, whether or not they keep the request")]
 mod txs;
 
+mod server;
+
 pub(super) use txs::simulated;
 
 /// Metadata that names the height asked about, and the height answered at.
 pub(super) const HEIGHT_HEADER: &str = "x-cosmos-block-height";
-/// Largest request, in bytes.
-const REQUEST_BYTES_MAX: usize = 10 << 20;
+
+/// The one method that is no function of a state, because it calls the others.
+const ABCI_QUERY: &str = "/cosmos.base.tendermint.v1beta1.Service/ABCIQuery";
 
 /// Answers queries about a chain.
 #[derive(Debug, Clone)]
@@ -75,102 +84,74 @@ pub(super) struct At<'a> {
     pub(super) rpc_address: &'a str,
 }
 
+/// A method and the function behind it, from bytes to bytes: its messages are its own affair.
+#[derive(Debug)]
+struct Method {
+    /// `/package.Service/Name`.
+    path: &'static str,
+    /// Reads the supplier asked about, which a fault may be limited to.
+    supplier: fn(&[u8]) -> Option<String>,
+    answer: fn(&At<'_>, &[u8]) -> Result<Vec<u8>, Status>,
+}
+
+/// An encoded answer, and the height of the state that it was read from.
+#[derive(Debug)]
+pub(super) struct Answer {
+    pub(super) message: Bytes,
+    pub(super) height: i64,
+}
+
+/// Every method but [`ABCI_QUERY`], by path.
+static METHODS: LazyLock<BTreeMap<&'static str, &'static Method>> = LazyLock::new(|| {
+    let services: [&'static [Method]; 13] = [
+        accounts::AUTH,
+        accounts::BANK,
+        blocks::COMET,
+        blocks::NODE,
+        participants::APPLICATION,
+        participants::GATEWAY,
+        participants::SUPPLIER,
+        proofs::PROOF,
+        services::SERVICE,
+        sessions::SESSION,
+        sessions::SHARED,
+        sessions::TOKENOMICS,
+        txs::TX,
+    ];
+    services.into_iter().flatten().map(|method| (method.path, method)).collect()
+});
+
 impl Queries {
-    /// Answers one call: faults first, then the state of the height asked for, then the query itself.
-    async fn answer<Q, A>(
-        &self,
-        method: &str,
-        request: Request<Q>,
-        supplier: Option<&str>,
-        query: impl FnOnce(&At<'_>, Q) -> Result<A, Status>,
-    ) -> Result<Response<A>, Status> {
-        strike(&self.chain, method, supplier).await?;
-        let height = height_asked(request.metadata())?;
+    /// Answers one call: faults first, then the state of the height asked for (0: the newest), then the query itself.
+    pub(super) async fn call(&self, path: &str, request: Bytes, height: i64) -> Result<Answer, Status> {
+        if path == ABCI_QUERY {
+            strike(&self.chain, path, None).await?;
+            return Box::pin(self.abci_query(&request)).await;
+        }
+        let method = METHODS.get(path).ok_or_else(|| unimplemented(path))?;
+        let supplier = (method.supplier)(&request);
+        strike(&self.chain, path, supplier.as_deref()).await?;
         let state = self.chain.state_at(height).map_err(|error| Status::unknown(error.to_string()))?;
         let height = state.height;
         let at = At { state, chain: &self.chain, rpc_address: &self.rpc_address };
-        let mut response = Response::new(query(&at, request.into_inner())?);
-        response.metadata_mut().insert(HEIGHT_HEADER, MetadataValue::from(height));
-        Ok(response)
+        let message = (method.answer)(&at, &request)?;
+        Ok(Answer { message: message.into(), height })
     }
 
-    /// Returns everything that listens on the gRPC port.
-    pub(super) async fn routes(&self) -> Routes {
-        let reflection = || {
-            tonic_reflection::server::Builder::configure()
-                .register_encoded_file_descriptor_set(DESCRIPTOR_SET)
-                .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET)
+    async fn abci_query(&self, request: &[u8]) -> Result<Answer, Status> {
+        let asked: AbciQueryRequest = decoded(request)?;
+        let answered = super::abci::query(self, &asked.path, asked.data.into(), asked.height).await;
+        let height = answered.height;
+        let answer = AbciQueryResponse {
+            code: answered.code,
+            log: answered.log,
+            value: answered.value.to_vec(),
+            height,
+            codespace: answered.codespace,
+            ..AbciQueryResponse::default()
         };
-        let (reporter, health) = tonic_health::server::health_reporter();
-        reporter.set_service_status("", tonic_health::ServingStatus::Serving).await;
-        let reflection_v1 = reflection().build_v1().expect("our own descriptors are whole");
-        let reflection_v1alpha = reflection().build_v1alpha().expect("our own descriptors are whole");
-        let services = self.queries().add_service(health).add_service(reflection_v1).add_service(reflection_v1alpha);
-        services
-            .into_axum_router()
-            .layer(tower::layer::layer_fn(named))
-            .fallback_service(tower::service_fn(unknown))
-            .into()
+        Ok(Answer { message: answer.encode_to_vec().into(), height })
     }
-
-    /// Returns the services of the chain alone, for calls from within.
-    pub(super) fn queries(&self) -> Routes {
-        macro_rules! all {
-            ($($server:path),* $(,)?) => {{
-                let mut routes = Routes::default();
-                $(
-                    let service = <$server>::new(self.clone()).max_decoding_message_size(REQUEST_BYTES_MAX);
-                    routes = routes.add_service(service);
-                )*
-                routes
-            }};
-        }
-        all![
-            pocket::shared::query_server::QueryServer::<Self>,
-            pocket::session::query_server::QueryServer::<Self>,
-            pocket::application::query_server::QueryServer::<Self>,
-            pocket::supplier::query_server::QueryServer::<Self>,
-            pocket::gateway::query_server::QueryServer::<Self>,
-            pocket::service::query_server::QueryServer::<Self>,
-            pocket::proof::query_server::QueryServer::<Self>,
-            pocket::tokenomics::query_server::QueryServer::<Self>,
-            cosmos::auth::v1beta1::query_server::QueryServer::<Self>,
-            cosmos::bank::v1beta1::query_server::QueryServer::<Self>,
-            cosmos::tx::v1beta1::service_server::ServiceServer::<Self>,
-            cosmos::base::tendermint::v1beta1::service_server::ServiceServer::<Self>,
-            cosmos::base::node::v1beta1::service_server::ServiceServer::<Self>,
-        ]
-    }
-}
-
-/// Answers a call to a service that there is not, as the node words it.
-async fn unknown(request: Call) -> Result<Reply, Infallible> {
-    let service = request.uri().path().trim_start_matches('/').split('/').next().unwrap_or_default();
-    Ok(Status::unimplemented(format!("unknown service {service}")).into_http())
-}
-
-type Call = http::Request<tonic::service::AxumBody>;
-type Reply = http::Response<tonic::service::AxumBody>;
-
-/// Lets a service say which method there is not, as the node words it, where the generated server says nothing.
-fn named<S>(inner: S) -> impl tower::Service<Call, Response = Reply, Error = Infallible, Future: Send> + Clone
-where
-    S: tower::Service<Call, Response = Reply, Error = Infallible, Future: Send> + Clone + Send,
-{
-    tower::service_fn(move |call: Call| {
-        let path = call.uri().path().to_owned();
-        let answered = inner.clone().call(call);
-        async move {
-            let reply = answered.await?;
-            let status = reply.headers().get(Status::GRPC_STATUS);
-            let unimplemented = status.is_some_and(|status| status.as_bytes() == b"12");
-            if !unimplemented || reply.headers().contains_key(Status::GRPC_MESSAGE) {
-                return Ok(reply);
-            }
-            let (service, method) = path.trim_start_matches('/').split_once('/').unwrap_or_default();
-            Ok(Status::unimplemented(format!("unknown method {method} for service {service}")).into_http())
-        }
-    })
 }
 
 /// Lets the faults set for a method strike before it is answered.
@@ -185,17 +166,16 @@ pub(super) async fn strike(chain: &Chain, method: &str, supplier: Option<&str>) 
     }
 }
 
-/// Returns the height that a call asks about; 0 for the newest.
-fn height_asked(metadata: &MetadataMap) -> Result<i64, Status> {
-    let invalid = |text: &str| {
-        Status::unknown(format!(
-            "codespace sdk code 18: invalid request: Baseapp.RegisterGRPCServer: invalid height header {}",
-            pocket_protocol::error::quoted(text)
-        ))
-    };
-    let Some(value): Option<&MetadataValue<Ascii>> = metadata.get(HEIGHT_HEADER) else { return Ok(0) };
-    let text = value.to_str().map_err(|_| invalid(""))?;
-    text.parse().map_err(|_| invalid(text))
+/// Refuses a path that leads nowhere, as the node words it.
+fn unimplemented(path: &str) -> Status {
+    let (service, method) = path.trim_start_matches('/').split_once('/').unwrap_or_default();
+    let folder = format!("/{service}/");
+    let known = METHODS.range(folder.as_str()..).next().is_some_and(|(path, _)| path.starts_with(&folder));
+    Status::unimplemented(if known {
+        format!("unknown method {method} for service {service}")
+    } else {
+        format!("unknown service {service}")
+    })
 }
 
 /// Returns a refusal of a module as its query reports it.
@@ -203,21 +183,40 @@ fn refused(code: Code, error: &pocket_protocol::error::ChainError) -> Status {
     Status::new(code, error.text.clone())
 }
 
-/// Implements the trait of a generated server: one line for each method, with the function that answers it.
-macro_rules! serve {
-    ($trait:path, $service:literal, { $($method:ident, $name:literal, $request:ty => $answer:ty, $query:path $(, $supplier:ident)?;)* }) => {
-        #[tonic::async_trait]
-        impl $trait for crate::wire::grpc::Queries {
-            $(
-                async fn $method(
-                    &self,
-                    request: tonic::Request<$request>,
-                ) -> Result<tonic::Response<$answer>, tonic::Status> {
-                    let supplier: Option<String> = None $(.or(Some(request.get_ref().$supplier.clone())))?;
-                    self.answer(concat!("/", $service, "/", $name), request, supplier.as_deref(), $query).await
-                }
-            )*
-        }
+fn decoded<Q: Message + Default>(request: &[u8]) -> Result<Q, Status> {
+    Q::decode(request).map_err(|error| Status::internal(format!("grpc: error unmarshalling request: {error}")))
+}
+
+/// Answers in bytes what was asked in bytes.
+fn answered<Q: Message + Default, A: Message>(
+    at: &At<'_>,
+    request: &[u8],
+    query: impl Fn(&At<'_>, Q) -> Result<A, Status>,
+) -> Result<Vec<u8>, Status> {
+    Ok(query(at, decoded(request)?)?.encode_to_vec())
+}
+
+/// Reads a field of the request that `query` takes; none of one that cannot be read, which is refused later.
+fn field<Q: Message + Default, A>(
+    request: &[u8],
+    _query: impl Fn(&At<'_>, Q) -> Result<A, Status>,
+    read: impl Fn(Q) -> String,
+) -> Option<String> {
+    Q::decode(request).ok().map(read)
+}
+
+/// The table of a service: for each method its name, the function that answers it, and the field that names a supplier.
+macro_rules! methods {
+    ($service:literal, { $($name:literal, $query:path $(, $supplier:ident)?;)* }) => {
+        &[$(
+            $crate::wire::grpc::Method {
+                path: concat!("/", $service, "/", $name),
+                supplier: |_request| {
+                    None$(.or($crate::wire::grpc::field(_request, $query, |asked| asked.$supplier)))?
+                },
+                answer: |at, request| $crate::wire::grpc::answered(at, request, $query),
+            },
+        )*]
     };
 }
-use serve;
+use methods;

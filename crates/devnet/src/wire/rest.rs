@@ -15,10 +15,7 @@ use prost::Message;
 use serde_json::{Value, json};
 use tonic::{Code, Status};
 
-use super::{
-    abci,
-    grpc::{HEIGHT_HEADER, Queries},
-};
+use super::grpc::{HEIGHT_HEADER, Queries};
 
 /// How long a body may take to arrive.
 const BODY_TIMEOUT: std::time::Duration = std::time::Duration::from_secs(30);
@@ -64,9 +61,9 @@ pub(super) async fn serve(queries: Queries, body_bytes_max: u64, request: Reques
         Ok(asked) => asked,
         Err(status) => return refused(&status),
     };
-    let answered = abci::call(&queries, &asked.method, asked.request.into(), height).await;
-    let text = answered.and_then(|bytes| {
-        json::to_rest_string(&asked.answer, &bytes).map_err(|error| Status::internal(error.to_string()))
+    let answered = queries.call(&asked.method, asked.request.into(), height).await;
+    let text = answered.and_then(|answer| {
+        json::to_rest_string(&asked.answer, &answer.message).map_err(|error| Status::internal(error.to_string()))
     });
     match text {
         Ok(text) => answer(StatusCode::OK, text),

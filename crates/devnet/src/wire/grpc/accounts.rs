@@ -12,32 +12,29 @@ use pocket_protocol::{address, coin::DENOM};
 use prost_types::Any;
 use tonic::Status;
 
-use super::{At, serve};
+use super::{At, Method, methods};
 use crate::{
     state::{Account, MODULES},
     wire::page,
 };
 
-serve!(auth::query_server::Query, "cosmos.auth.v1beta1.Query", {
-    accounts, "Accounts", auth::QueryAccountsRequest => auth::QueryAccountsResponse, accounts;
-    account, "Account", auth::QueryAccountRequest => auth::QueryAccountResponse, account, address;
-    account_info, "AccountInfo", auth::QueryAccountInfoRequest => auth::QueryAccountInfoResponse, account_info, address;
-    params, "Params", auth::QueryParamsRequest => auth::QueryParamsResponse, auth_params;
-    module_accounts, "ModuleAccounts", auth::QueryModuleAccountsRequest => auth::QueryModuleAccountsResponse,
-        module_accounts;
-    module_account_by_name, "ModuleAccountByName",
-        auth::QueryModuleAccountByNameRequest => auth::QueryModuleAccountByNameResponse, module_account_by_name;
-    bech32_prefix, "Bech32Prefix", auth::Bech32PrefixRequest => auth::Bech32PrefixResponse, bech32_prefix;
+pub(super) const AUTH: &[Method] = methods!("cosmos.auth.v1beta1.Query", {
+    "Accounts", accounts;
+    "Account", account, address;
+    "AccountInfo", account_info, address;
+    "Params", auth_params;
+    "ModuleAccounts", module_accounts;
+    "ModuleAccountByName", module_account_by_name;
+    "Bech32Prefix", bech32_prefix;
 });
 
-serve!(bank::query_server::Query, "cosmos.bank.v1beta1.Query", {
-    balance, "Balance", bank::QueryBalanceRequest => bank::QueryBalanceResponse, balance, address;
-    all_balances, "AllBalances", bank::QueryAllBalancesRequest => bank::QueryAllBalancesResponse, all_balances, address;
-    spendable_balances, "SpendableBalances",
-        bank::QuerySpendableBalancesRequest => bank::QuerySpendableBalancesResponse, spendable_balances, address;
-    total_supply, "TotalSupply", bank::QueryTotalSupplyRequest => bank::QueryTotalSupplyResponse, total_supply;
-    supply_of, "SupplyOf", bank::QuerySupplyOfRequest => bank::QuerySupplyOfResponse, supply_of;
-    params, "Params", bank::QueryParamsRequest => bank::QueryParamsResponse, bank_params;
+pub(super) const BANK: &[Method] = methods!("cosmos.bank.v1beta1.Query", {
+    "Balance", balance, address;
+    "AllBalances", all_balances, address;
+    "SpendableBalances", spendable_balances, address;
+    "TotalSupply", total_supply;
+    "SupplyOf", supply_of;
+    "Params", bank_params;
 });
 
 fn base(account: &Account) -> auth::BaseAccount {

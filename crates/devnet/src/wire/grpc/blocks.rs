@@ -9,9 +9,9 @@ use pocket_proto::{
     cosmos::{base::node::v1beta1 as node, base::query::v1beta1::PageResponse, base::tendermint::v1beta1 as comet},
     tendermint::{p2p, types, version::Consensus},
 };
-use tonic::{Request, Response, Status};
+use tonic::Status;
 
-use super::{At, HEIGHT_HEADER, Queries, serve, strike};
+use super::{At, Method, methods};
 use crate::{
     block::Block,
     chain::BlockError,
@@ -20,9 +20,9 @@ use crate::{
     wire::node::{COMET_VERSION, LISTEN_ADDRESS, P2P_CHANNELS, P2P_PROTOCOL, SDK_VERSION},
 };
 
-serve!(node::service_server::Service, "cosmos.base.node.v1beta1.Service", {
-    config, "Config", node::ConfigRequest => node::ConfigResponse, config;
-    status, "Status", node::StatusRequest => node::StatusResponse, status;
+pub(super) const NODE: &[Method] = methods!("cosmos.base.node.v1beta1.Service", {
+    "Config", config;
+    "Status", status;
 });
 
 fn config(at: &At<'_>, _: node::ConfigRequest) -> Result<node::ConfigResponse, Status> {
@@ -46,86 +46,40 @@ fn status(at: &At<'_>, _: node::StatusRequest) -> Result<node::StatusResponse, S
     })
 }
 
-// Written out, because `ABCIQuery` calls the other services and so cannot be a function of a state.
-#[tonic::async_trait]
-impl comet::service_server::Service for Queries {
-    async fn get_node_info(
-        &self,
-        request: Request<comet::GetNodeInfoRequest>,
-    ) -> Result<Response<comet::GetNodeInfoResponse>, Status> {
-        self.answer("/cosmos.base.tendermint.v1beta1.Service/GetNodeInfo", request, None, node_info).await
-    }
+pub(super) const COMET: &[Method] = methods!("cosmos.base.tendermint.v1beta1.Service", {
+    "GetNodeInfo", node_info;
+    "GetSyncing", syncing;
+    "GetLatestBlock", latest_block;
+    "GetBlockByHeight", block_by_height;
+    "GetLatestValidatorSet", latest_validators;
+    "GetValidatorSetByHeight", validators_by_height;
+});
 
-    async fn get_syncing(
-        &self,
-        request: Request<comet::GetSyncingRequest>,
-    ) -> Result<Response<comet::GetSyncingResponse>, Status> {
-        let syncing = |_: &At<'_>, _| Ok(comet::GetSyncingResponse { syncing: false });
-        self.answer("/cosmos.base.tendermint.v1beta1.Service/GetSyncing", request, None, syncing).await
-    }
+fn syncing(_: &At<'_>, _: comet::GetSyncingRequest) -> Result<comet::GetSyncingResponse, Status> {
+    Ok(comet::GetSyncingResponse { syncing: false })
+}
 
-    async fn get_latest_block(
-        &self,
-        request: Request<comet::GetLatestBlockRequest>,
-    ) -> Result<Response<comet::GetLatestBlockResponse>, Status> {
-        self.answer("/cosmos.base.tendermint.v1beta1.Service/GetLatestBlock", request, None, latest_block).await
-    }
+fn latest_validators(
+    at: &At<'_>,
+    _: comet::GetLatestValidatorSetRequest,
+) -> Result<comet::GetLatestValidatorSetResponse, Status> {
+    Ok(comet::GetLatestValidatorSetResponse {
+        block_height: at.state.height,
+        validators: vec![validator(at)],
+        pagination: Some(PageResponse { next_key: Vec::new(), total: 1 }),
+    })
+}
 
-    async fn get_block_by_height(
-        &self,
-        request: Request<comet::GetBlockByHeightRequest>,
-    ) -> Result<Response<comet::GetBlockByHeightResponse>, Status> {
-        self.answer("/cosmos.base.tendermint.v1beta1.Service/GetBlockByHeight", request, None, block_by_height).await
-    }
-
-    async fn get_latest_validator_set(
-        &self,
-        request: Request<comet::GetLatestValidatorSetRequest>,
-    ) -> Result<Response<comet::GetLatestValidatorSetResponse>, Status> {
-        let answer = |at: &At<'_>, _| {
-            Ok(comet::GetLatestValidatorSetResponse {
-                block_height: at.state.height,
-                validators: vec![validator(at)],
-                pagination: Some(PageResponse { next_key: Vec::new(), total: 1 }),
-            })
-        };
-        self.answer("/cosmos.base.tendermint.v1beta1.Service/GetLatestValidatorSet", request, None, answer).await
-    }
-
-    async fn get_validator_set_by_height(
-        &self,
-        request: Request<comet::GetValidatorSetByHeightRequest>,
-    ) -> Result<Response<comet::GetValidatorSetByHeightResponse>, Status> {
-        let answer = |at: &At<'_>, asked: comet::GetValidatorSetByHeightRequest| {
-            let block = block_at(at, asked.height)?;
-            Ok(comet::GetValidatorSetByHeightResponse {
-                block_height: block.height(),
-                validators: vec![validator(at)],
-                pagination: Some(PageResponse { next_key: Vec::new(), total: 1 }),
-            })
-        };
-        self.answer("/cosmos.base.tendermint.v1beta1.Service/GetValidatorSetByHeight", request, None, answer).await
-    }
-
-    async fn abci_query(
-        &self,
-        request: Request<comet::AbciQueryRequest>,
-    ) -> Result<Response<comet::AbciQueryResponse>, Status> {
-        strike(&self.chain, "/cosmos.base.tendermint.v1beta1.Service/ABCIQuery", None).await?;
-        let asked = request.into_inner();
-        let answered = crate::wire::abci::query(self, &asked.path, asked.data.into(), asked.height).await;
-        let height = answered.height;
-        let mut response = Response::new(comet::AbciQueryResponse {
-            code: answered.code,
-            log: answered.log,
-            value: answered.value.to_vec(),
-            height,
-            codespace: answered.codespace,
-            ..comet::AbciQueryResponse::default()
-        });
-        response.metadata_mut().insert(HEIGHT_HEADER, height.into());
-        Ok(response)
-    }
+fn validators_by_height(
+    at: &At<'_>,
+    asked: comet::GetValidatorSetByHeightRequest,
+) -> Result<comet::GetValidatorSetByHeightResponse, Status> {
+    let block = block_at(at, asked.height)?;
+    Ok(comet::GetValidatorSetByHeightResponse {
+        block_height: block.height(),
+        validators: vec![validator(at)],
+        pagination: Some(PageResponse { next_key: Vec::new(), total: 1 }),
+    })
 }
 
 fn node_info(at: &At<'_>, _: comet::GetNodeInfoRequest) -> Result<comet::GetNodeInfoResponse, Status> {

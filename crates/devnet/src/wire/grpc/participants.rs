@@ -14,7 +14,7 @@ use pocket_protocol::{
 };
 use tonic::{Code, Status};
 
-use super::{At, refused, serve};
+use super::{At, Method, methods, refused};
 use crate::{
     state::State,
     wire::page::{self, key},
@@ -25,26 +25,22 @@ const INVALID_GATEWAY: Registered =
 const INVALID_SUPPLIER: Registered = Registered::new("supplier", 1102, "invalid address");
 const INVALID_SUPPLIER_SERVICE: Registered = Registered::new("supplier", 1109, "invalid service ID");
 
-serve!(application::query_server::Query, "pocket.application.Query", {
-    params, "Params", application::QueryParamsRequest => application::QueryParamsResponse, application_params;
-    application, "Application", application::QueryGetApplicationRequest => application::QueryGetApplicationResponse,
-        one_application;
-    all_applications, "AllApplications",
-        application::QueryAllApplicationsRequest => application::QueryAllApplicationsResponse, all_applications;
+pub(super) const APPLICATION: &[Method] = methods!("pocket.application.Query", {
+    "Params", application_params;
+    "Application", one_application;
+    "AllApplications", all_applications;
 });
 
-serve!(gateway::query_server::Query, "pocket.gateway.Query", {
-    params, "Params", gateway::QueryParamsRequest => gateway::QueryParamsResponse, gateway_params;
-    gateway, "Gateway", gateway::QueryGetGatewayRequest => gateway::QueryGetGatewayResponse, one_gateway;
-    all_gateways, "AllGateways", gateway::QueryAllGatewaysRequest => gateway::QueryAllGatewaysResponse, all_gateways;
+pub(super) const GATEWAY: &[Method] = methods!("pocket.gateway.Query", {
+    "Params", gateway_params;
+    "Gateway", one_gateway;
+    "AllGateways", all_gateways;
 });
 
-serve!(supplier::query_server::Query, "pocket.supplier.Query", {
-    params, "Params", supplier::QueryParamsRequest => supplier::QueryParamsResponse, supplier_params;
-    supplier, "Supplier", supplier::QueryGetSupplierRequest => supplier::QueryGetSupplierResponse, one_supplier,
-        operator_address;
-    all_suppliers, "AllSuppliers", supplier::QueryAllSuppliersRequest => supplier::QueryAllSuppliersResponse,
-        all_suppliers, operator_address;
+pub(super) const SUPPLIER: &[Method] = methods!("pocket.supplier.Query", {
+    "Params", supplier_params;
+    "Supplier", one_supplier, operator_address;
+    "AllSuppliers", all_suppliers, operator_address;
 });
 
 fn application_params(

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use pocket_proto::pocket::proof::{
     Claim, Proof, QueryAllClaimsRequest, QueryAllClaimsResponse, QueryAllProofsRequest, QueryAllProofsResponse,
     QueryGetClaimRequest, QueryGetClaimResponse, QueryGetProofRequest, QueryGetProofResponse, QueryParamsRequest,
-    QueryParamsResponse, query_all_claims_request, query_all_proofs_request, query_server,
+    QueryParamsResponse, query_all_claims_request, query_all_proofs_request,
 };
 use pocket_protocol::{
     address,
@@ -13,18 +13,18 @@ use pocket_protocol::{
 };
 use tonic::{Code, Status};
 
-use super::{At, refused, serve};
+use super::{At, Method, methods, refused};
 use crate::{
     state::{self, SessionSupplier, State},
     wire::page::{self, key},
 };
 
-serve!(query_server::Query, "pocket.proof.Query", {
-    params, "Params", QueryParamsRequest => QueryParamsResponse, params;
-    claim, "Claim", QueryGetClaimRequest => QueryGetClaimResponse, claim, supplier_operator_address;
-    all_claims, "AllClaims", QueryAllClaimsRequest => QueryAllClaimsResponse, claims;
-    proof, "Proof", QueryGetProofRequest => QueryGetProofResponse, proof, supplier_operator_address;
-    all_proofs, "AllProofs", QueryAllProofsRequest => QueryAllProofsResponse, proofs;
+pub(super) const PROOF: &[Method] = methods!("pocket.proof.Query", {
+    "Params", params;
+    "Claim", claim, supplier_operator_address;
+    "AllClaims", claims;
+    "Proof", proof, supplier_operator_address;
+    "AllProofs", proofs;
 });
 
 fn params(at: &At<'_>, _: QueryParamsRequest) -> Result<QueryParamsResponse, Status> {

@@ -9,7 +9,7 @@ use pocket_proto::pocket::{
         QueryGetRelayMiningDifficultyRequest, QueryGetRelayMiningDifficultyResponse, QueryGetServiceRequest,
         QueryGetServiceResponse, QueryParamsRequest, QueryParamsResponse, QueryRelayMiningDifficultyHistoryRequest,
         QueryRelayMiningDifficultyHistoryResponse, RelayMiningDifficulty, RelayMiningDifficultyUpdate,
-        ServiceComputeUnitsPerRelayUpdate, query_server,
+        ServiceComputeUnitsPerRelayUpdate,
     },
     shared::Service,
 };
@@ -19,27 +19,19 @@ use pocket_protocol::{
 };
 use tonic::{Code, Status};
 
-use super::{At, refused, serve};
+use super::{At, Method, methods, refused};
 use crate::wire::page::{self, key};
 
-serve!(query_server::Query, "pocket.service.Query", {
-    params, "Params", QueryParamsRequest => QueryParamsResponse, params;
-    service, "Service", QueryGetServiceRequest => QueryGetServiceResponse, one;
-    all_services, "AllServices", QueryAllServicesRequest => QueryAllServicesResponse, all;
-    relay_mining_difficulty, "RelayMiningDifficulty",
-        QueryGetRelayMiningDifficultyRequest => QueryGetRelayMiningDifficultyResponse, difficulty;
-    relay_mining_difficulty_all, "RelayMiningDifficultyAll",
-        QueryAllRelayMiningDifficultyRequest => QueryAllRelayMiningDifficultyResponse, difficulties;
-    relay_mining_difficulty_at_height, "RelayMiningDifficultyAtHeight",
-        QueryGetRelayMiningDifficultyAtHeightRequest => QueryGetRelayMiningDifficultyAtHeightResponse,
-        difficulty_at_height;
-    relay_mining_difficulty_history, "RelayMiningDifficultyHistory",
-        QueryRelayMiningDifficultyHistoryRequest => QueryRelayMiningDifficultyHistoryResponse, difficulty_history;
-    compute_units_per_relay_at_height, "ComputeUnitsPerRelayAtHeight",
-        QueryGetComputeUnitsPerRelayAtHeightRequest => QueryGetComputeUnitsPerRelayAtHeightResponse,
-        compute_units_at_height;
-    compute_units_per_relay_history, "ComputeUnitsPerRelayHistory",
-        QueryComputeUnitsPerRelayHistoryRequest => QueryComputeUnitsPerRelayHistoryResponse, compute_units_history;
+pub(super) const SERVICE: &[Method] = methods!("pocket.service.Query", {
+    "Params", params;
+    "Service", one;
+    "AllServices", all;
+    "RelayMiningDifficulty", difficulty;
+    "RelayMiningDifficultyAll", difficulties;
+    "RelayMiningDifficultyAtHeight", difficulty_at_height;
+    "RelayMiningDifficultyHistory", difficulty_history;
+    "ComputeUnitsPerRelayAtHeight", compute_units_at_height;
+    "ComputeUnitsPerRelayHistory", compute_units_history;
 });
 
 fn params(at: &At<'_>, _: QueryParamsRequest) -> Result<QueryParamsResponse, Status> {

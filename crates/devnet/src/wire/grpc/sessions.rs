@@ -4,21 +4,20 @@ use pocket_proto::pocket::{session, shared, tokenomics};
 use pocket_protocol::error::GrpcStatus;
 use tonic::{Code, Status};
 
-use super::{At, refused, serve};
+use super::{At, Method, methods, refused};
 
-serve!(shared::query_server::Query, "pocket.shared.Query", {
-    params, "Params", shared::QueryParamsRequest => shared::QueryParamsResponse, shared_params;
-    params_at_height, "ParamsAtHeight", shared::QueryParamsAtHeightRequest => shared::QueryParamsAtHeightResponse,
-        shared_params_at_height;
+pub(super) const SHARED: &[Method] = methods!("pocket.shared.Query", {
+    "Params", shared_params;
+    "ParamsAtHeight", shared_params_at_height;
 });
 
-serve!(session::query_server::Query, "pocket.session.Query", {
-    params, "Params", session::QueryParamsRequest => session::QueryParamsResponse, session_params;
-    get_session, "GetSession", session::QueryGetSessionRequest => session::QueryGetSessionResponse, session_of;
+pub(super) const SESSION: &[Method] = methods!("pocket.session.Query", {
+    "Params", session_params;
+    "GetSession", session_of;
 });
 
-serve!(tokenomics::query_server::Query, "pocket.tokenomics.Query", {
-    params, "Params", tokenomics::QueryParamsRequest => tokenomics::QueryParamsResponse, tokenomics_params;
+pub(super) const TOKENOMICS: &[Method] = methods!("pocket.tokenomics.Query", {
+    "Params", tokenomics_params;
 });
 
 fn shared_params(at: &At<'_>, _: shared::QueryParamsRequest) -> Result<shared::QueryParamsResponse, Status> {

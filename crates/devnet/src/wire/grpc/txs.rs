@@ -6,7 +6,7 @@ use pocket_proto::{
         base::abci::v1beta1::{GasInfo, Result as SimulationResult, TxMsgData, TxResponse},
         tx::v1beta1::{
             BroadcastMode, BroadcastTxRequest, BroadcastTxResponse, GetTxRequest, GetTxResponse, GetTxsEventRequest,
-            GetTxsEventResponse, OrderBy, SimulateRequest, SimulateResponse, Tx, service_server,
+            GetTxsEventResponse, OrderBy, SimulateRequest, SimulateResponse, Tx,
         },
     },
     type_url,
@@ -15,7 +15,7 @@ use prost::Message;
 use prost_types::Any;
 use tonic::Status;
 
-use super::{At, serve};
+use super::{At, Method, methods};
 use crate::{
     chain::{Chain, FoundTx},
     exec::Outcome,
@@ -27,11 +27,11 @@ use crate::{
 /// Transactions of a page when the request does not say, and at most.
 const PAGE_MAX: usize = 100;
 
-serve!(service_server::Service, "cosmos.tx.v1beta1.Service", {
-    simulate, "Simulate", SimulateRequest => SimulateResponse, simulate;
-    get_tx, "GetTx", GetTxRequest => GetTxResponse, get_tx;
-    broadcast_tx, "BroadcastTx", BroadcastTxRequest => BroadcastTxResponse, broadcast_tx;
-    get_txs_event, "GetTxsEvent", GetTxsEventRequest => GetTxsEventResponse, get_txs_event;
+pub(super) const TX: &[Method] = methods!("cosmos.tx.v1beta1.Service", {
+    "Simulate", simulate;
+    "GetTx", get_tx;
+    "BroadcastTx", broadcast_tx;
+    "GetTxsEvent", get_txs_event;
 });
 
 fn simulate(at: &At<'_>, request: SimulateRequest) -> Result<SimulateResponse, Status> {
