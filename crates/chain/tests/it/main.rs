@@ -72,6 +72,17 @@ async fn a_session_brings_all_that_serving_in_it_needs() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_the_next_block_brings_is_waited_for_and_what_is_far_away_is_not() {
+    let case = start("block_time_ms: 300").await;
+    // A node announces a block before its state can be asked for: the same answer as for a block not made yet.
+    let next = case.chain.height() + 1;
+    let session = case.chain.session(APP1, "develop-http", next).await.expect("the session of the next block");
+    assert!(session.start() <= next && next <= session.end());
+    let far = case.chain.session(APP1, "develop-http", next + 1_000).await.expect_err("far away");
+    assert_eq!(far.kind, QueryErrorKind::Ahead, "{far}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn refusals_of_queries_are_told_from_failures() {
     let case = start("block_time_ms: 50").await;
     let nobody = "pokt1mdccn4u38eyjdxkk4h0jaddw4n3c72u82m5m9e";
