@@ -16,13 +16,13 @@
 //! - Blocks are given in order of height; [`Blocks::after`] skips none, however late its caller is.
 //! - With several endpoints a failing one is left for the next; what a node *answers* is never asked again elsewhere.
 //!
-//! Deliberately not here: what to do with a block or a refusal (the processes decide), keys other than those handed in to
-//! sign with, and any knowledge that the node might be a development chain.
+//! Deliberately not here: what to do with a block or a refusal (the processes decide), and any knowledge that the node might be a development chain.
 
 mod blocks;
 mod error;
 mod events;
 mod facts;
+mod keys;
 mod methods;
 mod node;
 mod queries;
@@ -37,6 +37,7 @@ use pocket_runtime::shutdown::Shutdown;
 
 pub use blocks::{Block, Blocks};
 pub use error::{Asked, ConnectError, QueryError, QueryErrorKind};
+pub use keys::{Keys, KeysError};
 pub use events::{BlockResults, Event, TxResult};
 pub use facts::{Endpoint, Session, SessionSupplier};
 pub use queries::Account;

@@ -26,7 +26,6 @@
 //! worth and when windows are open (`protocol`); how state is kept (`store`); spreading suppliers over several miners.
 
 pub mod event;
-pub mod keys;
 pub mod ledger;
 pub mod lifecycle;
 pub mod settlement;

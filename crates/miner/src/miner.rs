@@ -20,7 +20,7 @@ use tokio::sync::{Notify, Semaphore};
 
 use crate::event::{Events, Teller};
 use crate::keep::Keeper;
-use crate::keys::{Keys, KeysError};
+use pocket_chain::{Keys, KeysError};
 use crate::lifecycle::Rules;
 use crate::metrics::Metrics;
 use crate::settlement::Settled;

@@ -35,7 +35,6 @@ mod account;
 mod admit;
 mod health;
 mod http;
-mod keys;
 mod metrics;
 mod rejection;
 mod relay;
@@ -46,7 +45,6 @@ mod sign;
 mod suppliers;
 
 pub use account::SpoolError;
-pub use keys::{Keys, KeysError};
 pub use rejection::{BackendFailure, Face, Fault, Invalid, Rejection};
 pub use relayer::{Check, Deps, Running, StartError, check, run, start};
 pub use serve::ServiceError;

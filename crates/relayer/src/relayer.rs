@@ -23,7 +23,7 @@ use tokio::time::Instant;
 use crate::account::{Log, Spool, SpoolError, replay, run_counts};
 use crate::health::{self, Needs};
 use crate::http::{self, Options};
-use crate::keys::{Keys, KeysError};
+use pocket_chain::{Keys, KeysError};
 use crate::metrics::Metrics;
 use crate::relay::{Meter, Pipeline, durability_word};
 use crate::serve::{ServiceError, probe, services};

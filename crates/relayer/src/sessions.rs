@@ -20,7 +20,7 @@ use prometheus::IntCounter;
 use quick_cache::sync::Cache;
 use tokio::sync::Semaphore;
 
-use crate::keys::Keys;
+use pocket_chain::Keys;
 use crate::metrics::Metrics;
 
 /// Sessions looked up on the chain at once; more wait. Bounds what strangers can make this process ask of a node.

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use arc_swap::ArcSwap;
 use pocket_store::{Store, StoreError, SupplierState, SupplierStatus};
 
-use crate::keys::Keys;
+use pocket_chain::Keys;
 use crate::rejection::Rejection;
 
 /// The suppliers known here.

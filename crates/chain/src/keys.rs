@@ -1,4 +1,4 @@
-//! Supplier keys: read once at start, held in memory, shown by nothing.
+//! Keys of suppliers' operators: read once at start, shown by nothing.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -9,7 +9,7 @@ use pocket_crypto::keys::{KeyError, SecretKey};
 use pocket_runtime::fs::{self, FsError};
 use serde::Deserialize;
 
-/// The operator keys held here, by address. Clones share them.
+/// The operator keys that a process signs with, by address. Clones share them.
 #[derive(Clone, Debug, Default)]
 pub struct Keys {
     by_address: Arc<BTreeMap<String, Arc<SecretKey>>>,
@@ -51,7 +51,7 @@ pub enum KeysError {
         derived: String,
     },
     /// No source has a key.
-    #[error("no supplier key in {sources}; without one nothing can be signed")]
+    #[error("no supplier key in `{sources}`; without one nothing can be signed")]
     None {
         /// Where they were looked for.
         sources: String,
@@ -70,42 +70,42 @@ struct File {
 }
 
 impl Keys {
-    /// Loads the keys of every configured source.
-    ///
-    /// # Errors
-    /// [`KeysError`]: any file that cannot be read or used stops the start, since a supplier left out in silence earns
-    /// nothing.
-    pub fn load(settings: &common::Keys) -> Result<Self, KeysError> {
-        let mut by_address = BTreeMap::new();
-        let mut sources = Vec::new();
-        if !settings.keys_file.is_empty() {
-            sources.push(format!("`{}`", settings.keys_file));
-            load_file(Path::new(&settings.keys_file), &mut by_address)?;
-        }
-        if !settings.keys_dir.is_empty() {
-            sources.push(format!("`{}`", settings.keys_dir));
-            for path in fs::list(&settings.keys_dir)? {
-                let extension = path.extension().and_then(|extension| extension.to_str());
-                if matches!(extension, Some("yaml" | "yml" | "json")) {
-                    load_file(&path, &mut by_address)?;
-                }
-            }
-        }
-        if by_address.is_empty() {
-            return Err(KeysError::None { sources: sources.join(" and ") });
-        }
-        Ok(Self { by_address: Arc::new(by_address) })
-    }
-
     /// Holds these keys, for callers that have them already.
     pub fn of(keys: impl IntoIterator<Item = SecretKey>) -> Self {
         let by_address = keys.into_iter().map(|key| (key.address().to_string(), Arc::new(key))).collect();
         Self { by_address: Arc::new(by_address) }
     }
 
-    /// Returns the key of an operator address.
-    pub fn get(&self, address: &str) -> Option<&Arc<SecretKey>> {
-        self.by_address.get(address)
+    /// Loads the keys of every configured source.
+    ///
+    /// # Errors
+    /// [`KeysError`]: any file that cannot be read or used stops the start, since a supplier left out in silence earns
+    /// nothing.
+    pub fn load(settings: &common::Keys) -> Result<Self, KeysError> {
+        let mut keys = Vec::new();
+        let mut sources = Vec::new();
+        if !settings.keys_file.is_empty() {
+            sources.push(settings.keys_file.clone());
+            keys.extend(load_file(Path::new(&settings.keys_file))?);
+        }
+        if !settings.keys_dir.is_empty() {
+            sources.push(settings.keys_dir.clone());
+            for path in fs::list(&settings.keys_dir)? {
+                let extension = path.extension().and_then(|extension| extension.to_str());
+                if matches!(extension, Some("yaml" | "yml" | "json")) {
+                    keys.extend(load_file(&path)?);
+                }
+            }
+        }
+        if keys.is_empty() {
+            return Err(KeysError::None { sources: sources.join("`, `") });
+        }
+        Ok(Self::of(keys))
+    }
+
+    /// Returns addresses and keys, in order of address.
+    pub fn iter(&self) -> impl Iterator<Item = (&String, &Arc<SecretKey>)> {
+        self.by_address.iter()
     }
 
     /// Returns the addresses, in order.
@@ -113,43 +113,42 @@ impl Keys {
         self.by_address.keys().map(String::as_str)
     }
 
-    /// Returns how many keys are held.
+    /// Returns the key of an operator address.
+    pub fn get(&self, address: &str) -> Option<&Arc<SecretKey>> {
+        self.by_address.get(address)
+    }
+
+    /// Returns how many there are.
     pub fn len(&self) -> usize {
         self.by_address.len()
     }
 
-    /// Returns whether none is held.
+    /// Returns whether there is none.
     pub fn is_empty(&self) -> bool {
         self.by_address.is_empty()
     }
 }
 
-fn load_file(path: &Path, into: &mut BTreeMap<String, Arc<SecretKey>>) -> Result<(), KeysError> {
-    let file = path.display().to_string();
-    let text = fs::read_to_string(path)?;
-    for (number, key) in parse(&file, &text)?.into_iter().enumerate() {
-        let key = key.map_err(|source| KeysError::Key { file: file.clone(), number: number + 1, source })?;
-        into.insert(key.address().to_string(), Arc::new(key));
-    }
-    Ok(())
+fn load_file(path: &Path) -> Result<Vec<SecretKey>, KeysError> {
+    parse(&path.display().to_string(), &fs::read_to_string(path)?)
 }
 
-fn parse(file: &str, text: &str) -> Result<Vec<Result<SecretKey, KeyError>>, KeysError> {
+fn parse(file: &str, text: &str) -> Result<Vec<SecretKey>, KeysError> {
     let form = |reason| KeysError::Form { file: file.to_owned(), reason };
     // The parser's own message would quote the line it stumbled over.
     let parsed: File = serde_saphyr::from_str(text).map_err(|_| form("it is not YAML of the expected shape"))?;
-    let mut keys: Vec<_> = parsed.keys.iter().map(|hex| SecretKey::from_hex(hex)).collect();
-    if let Some(hex) = &parsed.private_key_hex {
+    let mut keys = Vec::new();
+    for hex in parsed.keys.iter().chain(&parsed.private_key_hex) {
         let key = SecretKey::from_hex(hex);
-        if let (Ok(key), Some(written)) = (&key, &parsed.operator_address) {
-            let derived = key.address().to_string();
-            if derived != *written {
-                return Err(KeysError::OtherAddress { file: file.to_owned(), written: written.clone(), derived });
-            }
-        }
-        keys.push(key);
+        keys.push(key.map_err(|source| KeysError::Key { file: file.to_owned(), number: keys.len() + 1, source })?);
     }
-    if keys.is_empty() { Err(form("it holds no key")) } else { Ok(keys) }
+    let derived = keys.last().ok_or_else(|| form("it holds no key"))?.address().to_string();
+    match (&parsed.private_key_hex, parsed.operator_address) {
+        (Some(_), Some(written)) if written != derived => {
+            Err(KeysError::OtherAddress { file: file.to_owned(), written, derived })
+        }
+        _ => Ok(keys),
+    }
 }
 
 #[cfg(test)]
@@ -161,39 +160,28 @@ mod tests {
 
     #[track_caller]
     fn check(text: &str, expected: Result<&[&str], &str>) {
-        let parsed = parse("keys.yaml", text).map(|keys| {
-            let address =
-                |key: Result<SecretKey, KeyError>| key.map_or_else(|e| e.to_string(), |k| k.address().to_string());
-            keys.into_iter().map(address).collect::<Vec<_>>()
-        });
-        match (parsed, expected) {
-            (Ok(keys), Ok(expected)) => assert_eq!(keys, expected),
+        let parsed = parse("keys.yaml", text);
+        let addresses = parsed.map(|keys| keys.iter().map(|key| key.address().to_string()).collect::<Vec<_>>());
+        match (addresses, expected) {
+            (Ok(addresses), Ok(expected)) => assert_eq!(addresses, expected),
             (Err(error), Err(expected)) => assert!(error.to_string().contains(expected), "{error}"),
-            (parsed, _) => panic!("{parsed:?}"),
+            (found, _) => panic!("{found:?}"),
         }
     }
 
     #[test]
-    fn a_list_of_keys_is_read() {
+    fn keys_are_read_in_both_forms() {
         check(&format!("keys:\n  - {KEY}\n  - \"0x{KEY}\"\n"), Ok(&[ADDRESS, ADDRESS]));
-    }
-
-    #[test]
-    fn one_key_with_its_address_is_read() {
         check(&format!("operator_address: {ADDRESS}\nprivate_key_hex: {KEY}\n"), Ok(&[ADDRESS]));
     }
 
     #[test]
-    fn an_address_of_another_key_is_refused() {
-        let text = format!("operator_address: pokt13gyxtzds0n5qt8fjw3awr726zjma2xywac2m0k\nprivate_key_hex: {KEY}\n");
-        check(&text, Err("but its key belongs to"));
-    }
-
-    #[test]
-    fn a_broken_file_is_refused_without_quoting_it() {
+    fn wrong_files_are_refused_without_quoting_them() {
         check(&format!("keys: [{KEY}"), Err("it is not YAML"));
-        assert!(!parse("keys.yaml", &format!("keys: [{KEY}")).expect_err("refused").to_string().contains(KEY));
         check("keys: []\n", Err("it holds no key"));
-        check("keys:\n  - abc\n", Ok(&["secret key is not 64 hexadecimal digits (optionally after 0x)"]));
+        check("keys:\n  - abc\n", Err("key 1 of `keys.yaml`"));
+        let other = "pokt13gyxtzds0n5qt8fjw3awr726zjma2xywac2m0k";
+        check(&format!("operator_address: {other}\nprivate_key_hex: {KEY}\n"), Err("but its key belongs to"));
+        assert!(!parse("keys.yaml", &format!("keys: [{KEY}")).unwrap_err().to_string().contains(KEY));
     }
 }
