@@ -37,9 +37,9 @@ use pocket_runtime::shutdown::Shutdown;
 
 pub use blocks::{Block, Blocks};
 pub use error::{Asked, ConnectError, QueryError, QueryErrorKind};
-pub use keys::{Keys, KeysError};
 pub use events::{BlockResults, Event, TxResult};
 pub use facts::{Endpoint, Session, SessionSupplier};
+pub use keys::{Keys, KeysError};
 pub use queries::Account;
 pub use transactions::{GasPolicy, Outcome, Prepared, Refusal, RefusalClass, SendError, Sender, Sent};
 
