@@ -3,7 +3,7 @@
 
 use std::hint::black_box;
 
-use criterion::{Criterion, criterion_group, criterion_main};
+use criterion::{BatchSize, Criterion, criterion_group, criterion_main};
 use pocket_crypto::{
     hash,
     keys::{PublicKey, SecretKey},
@@ -26,9 +26,25 @@ fn verification(criterion: &mut Criterion) {
         group.bench_function("decode and verify, first seen", |bencher| {
             bencher.iter(|| ring::verify(&message, &Signature::decode(black_box(&bytes)).unwrap()).unwrap());
         });
-        let verifier = Verifier::new(64);
-        group.bench_function("decode and verify, points known", |bencher| {
-            bencher.iter(|| verifier.verify(&message, &verifier.decode(black_box(&bytes), size).unwrap()).unwrap());
+        let mut warm = |name: &str, verifier: &Verifier| {
+            group.bench_function(name, |bencher| {
+                bencher.iter(|| verifier.verify(&message, &verifier.decode(black_box(&bytes), size).unwrap()).unwrap());
+            });
+        };
+        warm("decode and verify, points known", &Verifier::with_table_bytes(64, 0));
+        warm("decode and verify, tables", &Verifier::new(64));
+        // Less "points known", this is what the tables of a ring of two cost, or as many of a bigger ring's.
+        group.bench_function("decode and verify, building five tables", |bencher| {
+            let known = || {
+                let verifier = Verifier::new(64);
+                verifier.verify(&message, &verifier.decode(&bytes, size).unwrap()).unwrap();
+                verifier
+            };
+            let build = |verifier: Verifier| {
+                verifier.verify(&message, &verifier.decode(black_box(&bytes), size).unwrap()).unwrap();
+                verifier
+            };
+            bencher.iter_batched(known, build, BatchSize::SmallInput);
         });
         group.finish();
     }

@@ -15,6 +15,9 @@
 //! aligned left; infinity is hashed as `02 00…00` and such signatures verify; scalars not below the group order
 //! are reduced; bytes after the last member are ignored; rings of one verify; keys may repeat.
 //!
+//! [`verify`](verify()) is the plain path, all of it `k256`'s. A [`Verifier`] comes to the same verdicts several
+//! times as fast once it has tables of a ring's points (`tables`).
+//!
 //! Verification sees public data only and runs in variable time. What touches the secret while signing (the
 //! nonce times `G` and `H(P)`, the key image, the last scalar) runs in constant time. Which member signs is not
 //! hidden from somebody timing the signer: the protocol uses rings for authorisation, not for anonymity.
@@ -25,6 +28,10 @@ mod signature;
 
 mod verify;
 
+mod tables;
+
+mod verifier;
+
 mod sign;
 
 mod placeholder;
@@ -33,7 +40,8 @@ pub use challenge::{hash_to_curve, hash_to_scalar};
 pub use placeholder::{PLACEHOLDER_ADDRESS, PLACEHOLDER_PUBLIC_KEY, PLACEHOLDER_SECRET, placeholder_secret_key};
 pub use sign::{Signer, sign, sign_with_draws};
 pub use signature::Signature;
-pub use verify::{Verifier, challenges, verify};
+pub use verifier::{TABLE_BYTES_MAX, Verifier};
+pub use verify::{challenges, verify};
 
 /// Why a ring signature cannot be read, made, or is refused.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]

@@ -7,100 +7,26 @@ use k256::{
         ops::{LinearCombination, MulVartime},
     },
 };
-use quick_cache::sync::Cache;
 
 use super::{
     RingError, Signature,
     challenge::{challenge, hash_point},
+    signature::Member,
 };
-use crate::curve::{self, Compressed, Point};
+use crate::curve;
 
-/// A verifier that remembers the points of rings it has seen.
+/// Verifies one signature by `k256` alone and remembers nothing; see [`Verifier::verify`](super::Verifier::verify).
 ///
-/// Keys, their hash-points and key images recur in every relay of a session; remembering them saves their
-/// square roots, about a quarter of the work. Only what a *successful* verification used is remembered, so
-/// forged signatures cannot push out what honest ones need, and at most `capacity` keys and as many key images
-/// are kept (about 300 and 150 bytes each).
-///
-/// Share one verifier between threads; it has no lock that is held during a computation.
-pub struct Verifier {
-    keys: Cache<Compressed, KnownKey>,
-    images: Cache<Compressed, AffinePoint>,
-}
-
-#[derive(Clone, Copy)]
-struct KnownKey {
-    key: AffinePoint,
-    hash: AffinePoint,
-}
-
-impl Verifier {
-    /// Makes a verifier that remembers up to `capacity` ring keys, at least one.
-    #[must_use]
-    pub fn new(capacity: usize) -> Self {
-        let capacity = capacity.max(1);
-        Self { keys: Cache::new(capacity), images: Cache::new(capacity) }
-    }
-
-    /// Reads a signature as [`Signature::decode`] does, but skips the checks of points already known and
-    /// refuses rings of more than `members_max`, whose cost a stranger would otherwise choose.
-    ///
-    /// # Errors
-    /// As [`Signature::decode`], and [`RingError::TooManyMembers`].
-    pub fn decode(&self, bytes: &[u8], members_max: usize) -> Result<Signature, RingError> {
-        let known = |bytes: &Compressed, affine: Option<AffinePoint>| match affine {
-            Some(affine) => Some(Point { bytes: *bytes, affine }),
-            None => Point::decode(bytes),
-        };
-        Signature::decode_with(
-            bytes,
-            members_max,
-            |image| known(image, self.images.get(image)),
-            |key| known(key, self.keys.get(key).map(|known| known.key)),
-        )
-    }
-
-    /// Verifies that a member of the signature's ring signed `message`, the hash of a relay request.
-    ///
-    /// Rings of any size and with repeated keys are accepted, as by the chain; whether the keys are those
-    /// expected is for the caller to check first.
-    ///
-    /// # Errors
-    /// [`RingError::Mismatch`] when the signature does not verify.
-    pub fn verify(&self, message: &[u8; 32], signature: &Signature) -> Result<(), RingError> {
-        let mut learnt = Vec::new();
-        let hash_of = |key: &Point| {
-            if let Some(known) = self.keys.get(&key.bytes) {
-                return Ok(known.hash);
-            }
-            let hash = hash_point(&key.bytes)?;
-            learnt.push((key.bytes, KnownKey { key: key.affine, hash }));
-            Ok(hash)
-        };
-        walk(message, signature, hash_of)?;
-
-        for (bytes, known) in learnt {
-            self.keys.insert(bytes, known);
-        }
-        if self.images.get(&signature.image.bytes).is_none() {
-            self.images.insert(signature.image.bytes, signature.image.affine);
-        }
-        Ok(())
-    }
-
-    /// Returns how many ring keys are remembered at the moment.
-    #[must_use]
-    pub fn remembered(&self) -> usize {
-        self.keys.len()
-    }
-}
-
-/// Verifies one signature and remembers nothing; see [`Verifier::verify`].
+/// This is the reference that a warm [`Verifier`](super::Verifier) is compared with.
 ///
 /// # Errors
 /// [`RingError::Mismatch`] when the signature does not verify.
 pub fn verify(message: &[u8; 32], signature: &Signature) -> Result<(), RingError> {
-    walk(message, signature, |key| hash_point(&key.bytes))
+    let image = ProjectivePoint::from(signature.image.affine);
+    walk(signature, |member, c| {
+        let hash = hash_point(&member.key.bytes)?;
+        Ok(next_challenge(message, c, &member.response, &member.key.affine, &hash, &image))
+    })
 }
 
 /// Returns the challenge that each member produces, reduced; the signature verifies when the last one equals
@@ -120,16 +46,14 @@ pub fn challenges(message: &[u8; 32], signature: &Signature) -> Result<Vec<[u8; 
     Ok(produced)
 }
 
-fn walk(
-    message: &[u8; 32],
+/// Goes once around the ring: `next` makes a member's challenge the next member's.
+pub(super) fn walk(
     signature: &Signature,
-    mut hash_of: impl FnMut(&Point) -> Result<AffinePoint, RingError>,
+    mut next: impl FnMut(&Member, &Scalar) -> Result<Scalar, RingError>,
 ) -> Result<(), RingError> {
-    let image = ProjectivePoint::from(signature.image.affine);
     let mut c = signature.challenge;
     for member in &signature.members {
-        let hash = hash_of(&member.key)?;
-        c = next_challenge(message, &c, &member.response, &member.key.affine, &hash, &image);
+        c = next(member, &c)?;
     }
     if c == signature.challenge { Ok(()) } else { Err(RingError::Mismatch) }
 }

@@ -10,4 +10,5 @@ mod ecdsa;
 mod hash;
 mod keys;
 mod ring;
+mod ring_tables;
 mod seed;
