@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use pocket_chain::{Chain, ConnectError, GasPolicy};
+use pocket_chain::{Chain, ConnectError, GasPolicy, Keys, KeysError};
 use pocket_config::metrics::Catalogue;
 use pocket_config::miner::Miner as Settings;
 use pocket_protocol::tx::GasPrice;
@@ -20,7 +20,6 @@ use tokio::sync::{Notify, Semaphore};
 
 use crate::event::{Events, Teller};
 use crate::keep::Keeper;
-use pocket_chain::{Keys, KeysError};
 use crate::lifecycle::Rules;
 use crate::metrics::Metrics;
 use crate::settlement::Settled;

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use pocket_chain::{Chain, ConnectError};
+use pocket_chain::{Chain, ConnectError, Keys, KeysError};
 use pocket_config::common::{Durability, StoreKind};
 use pocket_config::metrics::Catalogue;
 use pocket_config::relayer::{Relayer as Settings, ValidationMode};
@@ -23,7 +23,6 @@ use tokio::time::Instant;
 use crate::account::{Log, Spool, SpoolError, replay, run_counts};
 use crate::health::{self, Needs};
 use crate::http::{self, Options};
-use pocket_chain::{Keys, KeysError};
 use crate::metrics::Metrics;
 use crate::relay::{Meter, Pipeline, durability_word};
 use crate::serve::{ServiceError, probe, services};

@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
-use pocket_chain::{Chain, QueryError, Session as Facts};
+use pocket_chain::{Chain, Keys, QueryError, Session as Facts};
 use pocket_crypto::keys::{PublicKey, SecretKey};
 use pocket_proto::pocket::application::Application;
 use pocket_protocol::mining::{self, Price};
@@ -20,7 +20,6 @@ use prometheus::IntCounter;
 use quick_cache::sync::Cache;
 use tokio::sync::Semaphore;
 
-use pocket_chain::Keys;
 use crate::metrics::Metrics;
 
 /// Sessions looked up on the chain at once; more wait. Bounds what strangers can make this process ask of a node.

@@ -7,9 +7,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use arc_swap::ArcSwap;
+use pocket_chain::Keys;
 use pocket_store::{Store, StoreError, SupplierState, SupplierStatus};
 
-use pocket_chain::Keys;
 use crate::rejection::Rejection;
 
 /// The suppliers known here.
