@@ -271,6 +271,8 @@ pub struct Limits {
     pub client_timeout_ms: u64,
     /// Decoded ring points kept.
     pub ring_points_max: usize,
+    /// Memory for tables of ring points, which make verification four times as fast; 0 verifies without tables.
+    pub ring_table_bytes_max: usize,
     /// Sessions kept.
     pub sessions_max: usize,
     /// Time left to relays in flight at shutdown.

@@ -268,7 +268,7 @@ fn pipeline(settings: &Settings, deps: Deps, registry: &Registry) -> Result<Pipe
         chain,
         log: Log::new(store.clone(), spool, metrics.clone()),
         store,
-        verifier: Verifier::new(settings.limits.ring_points_max),
+        verifier: Verifier::with_table_bytes(settings.limits.ring_points_max, settings.limits.ring_table_bytes_max),
         crypto: Semaphore::new(crypto),
         relays_max: settings.limits.relays_in_flight_max,
         in_flight: Semaphore::new(settings.limits.relays_in_flight_max),
