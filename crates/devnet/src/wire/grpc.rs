@@ -4,6 +4,12 @@
 //! common is here: the height asked for in `x-cosmos-block-height` and answered in the same header, and the faults set for
 //! a method. `server` puts the table on the wire.
 
+#![expect(
+    clippy::unnecessary_wraps,
+    clippy::needless_pass_by_value,
+    reason = "queries have one shape, whether or not they can fail or keep the request"
+)]
+
 use std::{
     collections::BTreeMap,
     sync::{Arc, LazyLock},
@@ -16,46 +22,14 @@ use tonic::{Code, Status};
 
 use crate::{chain::Chain, state::State};
 
-#[expect(
-    clippy::unnecessary_wraps,
-    clippy::needless_pass_by_value,
-    reason = "queries have one shape, whether or not they can fail or keep the request"
-)]
 mod accounts;
-#[expect(
-    clippy::unnecessary_wraps,
-    clippy::needless_pass_by_value,
-    reason = "queries have one shape, whether or not they can fail or keep the request"
-)]
 mod blocks;
-#[expect(
-    clippy::unnecessary_wraps,
-    clippy::needless_pass_by_value,
-    reason = "queries have one shape, whether or not they can fail or keep the request"
-)]
 mod participants;
-#[expect(
-    clippy::unnecessary_wraps,
-    clippy::needless_pass_by_value,
-    reason = "queries have one shape, whether or not they can fail or keep the request"
-)]
 mod proofs;
-#[expect(
-    clippy::unnecessary_wraps,
-    clippy::needless_pass_by_value,
-    reason = "queries have one shape, whether or not they can fail or keep the request"
-)]
-mod services;
-#[expect(
-    clippy::unnecessary_wraps,
-    clippy::needless_pass_by_value,
-    reason = "queries have one shape, whether or not they can fail or keep the request"
-)]
-mod sessions;
-#[expect(clippy::needless_pass_by_value, reason = "queries have one shape, whether or not they keep the request")]
-mod txs;
-
 mod server;
+mod services;
+mod sessions;
+mod txs;
 
 pub(super) use txs::simulated;
 
