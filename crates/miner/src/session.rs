@@ -203,3 +203,42 @@ pub(crate) fn is_refused(record: &SessionRecord) -> bool {
 
 /// Characters of a refusal's text that a record keeps.
 const REFUSAL_CHARS_MAX: usize = 300;
+
+#[cfg(test)]
+mod tests {
+    use pocket_protocol::mining::{BASE_TARGET, Price};
+    use pocket_protocol::windows::Windows;
+
+    use super::*;
+
+    fn sent(attempts: u32, last: Height) -> Submission {
+        Submission { attempts, last_sent_height: Some(last), ..Submission::default() }
+    }
+
+    #[test]
+    fn a_resumed_session_tells_its_own_sends_from_those_of_an_earlier_tenure() {
+        let header = SessionHeader {
+            supplier: "supplier".to_owned(),
+            session: "session".to_owned(),
+            service: "service".to_owned(),
+            application: "application".to_owned(),
+            start_height: 1,
+            end_height: 10,
+        };
+        let terms = Terms {
+            windows: Windows { grace_end: 11, claim_open: 12, claim_close: 20, proof_open: 20, proof_close: 28 },
+            compute_units_per_relay: 1,
+            target: BASE_TARGET,
+            price: Price { compute_units_to_tokens_multiplier: 1, compute_unit_cost_granularity: 1 },
+        };
+        let record = SessionRecord { claim: Some(sent(2, 13)), ..SessionRecord::open(&header) };
+        let mut session = Session::resumed(StoredSession { record, leaves: 1 }, terms);
+        assert_eq!(session.view().claim, Sends { count: 2, ours: 0, last: Some(13) });
+        assert_eq!(session.view().proof, Sends::default());
+
+        session.record.claim = Some(sent(3, 15));
+        session.record.proof = Some(sent(1, 21));
+        assert_eq!(session.view().claim, Sends { count: 3, ours: 1, last: Some(15) });
+        assert_eq!(session.view().proof, Sends { count: 1, ours: 1, last: Some(21) });
+    }
+}

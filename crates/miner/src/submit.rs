@@ -262,8 +262,8 @@ fn concerns_message(refusal: &Refusal) -> bool {
     )
 }
 
-/// Splits what is due into transactions. What this tenure sent before in vain goes in smaller ones, in the end alone: it may be
-/// the one that made the others fail.
+/// Splits what is due into transactions. What this tenure sent before in vain goes in smaller ones, in the end alone: it
+/// may be the one that made the others fail.
 fn split(items: Vec<Item>, messages_max: usize, bytes_max: usize) -> Vec<Vec<Item>> {
     let mut batches: Vec<(usize, usize, Vec<Item>)> = Vec::new();
     for item in items {
