@@ -58,25 +58,20 @@ fn every_member_can_sign_for_rings_of_any_size() {
 }
 
 #[test]
-fn any_flipped_bit_is_refused_with_points_known_and_with_tables() {
+fn any_flipped_bit_is_refused() {
     let (message, signature) = signed(2);
     let bytes = signature.encode();
-    for sights in [1, 3] {
-        let verifier = Verifier::new(10);
-        for _ in 0..sights {
-            verdict(&verifier, &message, &bytes).unwrap();
-        }
-        assert_eq!(verifier.table_bytes() > 0, sights > 1);
-        for bit in 0..bytes.len() * 8 {
-            let mut tampered = bytes.clone();
-            tampered[bit / 8] ^= 1 << (bit % 8);
-            assert!(verdict(&verifier, &message, &tampered).is_err(), "bit {bit} of the signature");
-        }
-        for bit in 0..message.len() * 8 {
-            let mut tampered = message;
-            tampered[bit / 8] ^= 1 << (bit % 8);
-            assert_eq!(verdict(&verifier, &tampered, &bytes), Err(RingError::Mismatch), "bit {bit} of the message");
-        }
+    let verifier = Verifier::new(10);
+    verdict(&verifier, &message, &bytes).unwrap();
+    for bit in 0..bytes.len() * 8 {
+        let mut tampered = bytes.clone();
+        tampered[bit / 8] ^= 1 << (bit % 8);
+        assert!(verdict(&verifier, &message, &tampered).is_err(), "bit {bit} of the signature");
+    }
+    for bit in 0..message.len() * 8 {
+        let mut tampered = message;
+        tampered[bit / 8] ^= 1 << (bit % 8);
+        assert_eq!(verdict(&verifier, &tampered, &bytes), Err(RingError::Mismatch), "bit {bit} of the message");
     }
 }
 

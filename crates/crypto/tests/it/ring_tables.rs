@@ -163,6 +163,27 @@ fn verdicts_agree_with_plain_verification_on_thousands_of_signatures() {
 }
 
 #[test]
+fn with_tables_any_flipped_bit_is_refused() {
+    let mut rng = rng();
+    let signers = signers(2);
+    let message = [7; 32];
+    let keys = [signers[0].key, signers[1].key];
+    let bytes = ring::sign(&message, &keys, &signers[0].secret, &mut rng).unwrap().encode();
+    let verifier = Verifier::new(10);
+    warm(&verifier, &message, &bytes);
+    for bit in 0..bytes.len() * 8 {
+        let mut tampered = bytes.clone();
+        tampered[bit / 8] ^= 1 << (bit % 8);
+        assert!(verdict(&verifier, &message, &tampered).is_err(), "bit {bit} of the signature");
+    }
+    for bit in 0..message.len() * 8 {
+        let mut tampered = message;
+        tampered[bit / 8] ^= 1 << (bit % 8);
+        assert_eq!(verdict(&verifier, &tampered, &bytes), Err(RingError::Mismatch), "bit {bit} of the message");
+    }
+}
+
+#[test]
 fn tables_are_built_by_the_second_success_and_by_no_failure() {
     let mut rng = rng();
     let signers = signers(2);
