@@ -27,6 +27,7 @@ fn table() -> BTreeMap<&'static str, BTreeSet<&'static str>> {
         ("gateway", below(&["chain"])),
         ("devnet", below(&[])),
         ("backend", with(&["runtime", "config"])),
+        ("spec", below(&[])),
         ("localnet", below(&["chain", "store"]).into_iter().chain(processes).collect()),
         ("cli", below(&["chain", "store", "inspect", "localnet"])),
     ])
