@@ -278,7 +278,7 @@ impl Tenure {
 
     /// Takes no more leaves for a session and fixes its root; false while relays of it may still be in the log.
     async fn seal(&self, session: &mut Session, height: Height) -> Result<bool, StepError> {
-        if !lifecycle::seals_undrained(&session.terms.windows, height) && !self.drained(session).await? {
+        if height < session.terms.windows.seal_undrained() && !self.drained(session).await? {
             // The lock is released while waiting: ingest needs it.
             return Ok(false);
         }

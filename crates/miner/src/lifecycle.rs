@@ -17,9 +17,6 @@ const RESEND_BLOCKS_MAX: Height = 4;
 /// Blocks left in a window at which nobody waits any more for what an earlier tenure recorded as sent.
 const HURRY_BLOCKS: Height = 3;
 
-/// Blocks left to send a claim in when a session is sealed at the latest, drained or not.
-pub const SEAL_MARGIN_BLOCKS: Height = 2;
-
 /// How often and when something was sent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Sends {
@@ -82,21 +79,6 @@ pub enum Due {
     Forget,
 }
 
-/// Returns the height after whose block a session is sealed.
-///
-/// Relays are answered until the block that opens the claim window, and a busy relayer learns of it later than we do; so
-/// a quarter of the window, at least a block, is given where it can be spared. Settlement comes no later for it.
-pub fn seal_height(windows: &Windows) -> Height {
-    let spared = ((windows.claim_close - windows.claim_open) / 4).max(1);
-    let latest = windows.claim_close - SEAL_MARGIN_BLOCKS;
-    (windows.claim_open + spared).min(latest).max(windows.claim_open - 1)
-}
-
-/// Returns whether a session must be sealed now even if relays of it may still wait in the log.
-pub fn seals_undrained(windows: &Windows, height: Height) -> bool {
-    height >= windows.claim_close - SEAL_MARGIN_BLOCKS
-}
-
 /// Returns what is due after the block at `height`.
 pub fn due(view: &View, height: Height, windows: &Windows, rules: &Rules) -> Due {
     match view.state {
@@ -131,7 +113,7 @@ pub fn wants_claim(view: &View, height: Height, windows: &Windows) -> bool {
 }
 
 fn open(view: &View, height: Height, windows: &Windows) -> Due {
-    let seal = seal_height(windows);
+    let seal = windows.seal();
     if height < seal {
         Due::Wait(seal)
     } else if height >= windows.claim_close || view.leaves == 0 {
@@ -210,14 +192,6 @@ mod tests {
         check(view(SessionState::Open), 13, Due::Wait(14));
         check(view(SessionState::Open), 14, Due::Seal);
         check(view(SessionState::Open), 19, Due::Seal);
-    }
-
-    #[test]
-    fn a_short_claim_window_still_leaves_blocks_to_send_in() {
-        assert_eq!(seal_height(&SHORT), 13);
-        assert_eq!(seal_height(&Windows { claim_close: 13, ..SHORT }), 11);
-        assert_eq!(seal_height(&Windows { claim_close: 14, ..SHORT }), 12);
-        assert!(!seals_undrained(&SHORT, 13) && seals_undrained(&SHORT, 14));
     }
 
     #[test]
