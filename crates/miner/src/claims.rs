@@ -131,7 +131,7 @@ impl Tenure {
         self.write(session, |record| {
             record.state = SessionState::Claimed;
             record.unclaimed = None;
-            session::clear_final(record);
+            record.final_height = None;
             record.claim.get_or_insert_default().included_height = Some(height);
         })
         .await?;
@@ -162,7 +162,7 @@ impl Tenure {
             record.state = SessionState::Unclaimed;
             record.unclaimed = Some(reason.word().to_owned());
             record.relays = leaves;
-            session::set_final(record, height);
+            record.final_height = Some(height);
         })
         .await?;
         if leaves == 0 {
@@ -227,20 +227,17 @@ impl Tenure {
         self.fix_root(session).await?;
         let Fate { outcome, paid_upokt, slashed_upokt } = fate;
         self.write(session, |record| {
-            let mut settlement = Settlement {
+            record.settlement = Some(Settlement {
                 outcome,
                 height: settled_at,
                 relays: record.relays,
                 claimed_upokt: record.claimed_upokt,
                 paid_upokt,
+                slashed_upokt,
                 extra: std::collections::BTreeMap::new(),
-            };
-            if slashed_upokt > 0 {
-                settlement.extra.insert("slashed_upokt".to_owned(), slashed_upokt.into());
-            }
-            record.settlement = Some(settlement);
+            });
             record.state = SessionState::Settled;
-            session::set_final(record, settled_at);
+            record.final_height = Some(settled_at);
         })
         .await?;
         self.tell_settled(session, fate, settled_at);

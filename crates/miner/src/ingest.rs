@@ -214,7 +214,7 @@ impl Tenure {
         self.acknowledge((commit.leaves.len() + commit.rejected.len()) as u64);
         if is_new {
             // From here on nothing about the session need be asked of the chain again. If this fails it is asked once more.
-            match self.write(&mut session, |record| terms.keep_in(record)).await {
+            match self.write(&mut session, |record| record.terms = Some(terms.stored())).await {
                 Ok(()) | Err(StepError::Changed) => {}
                 Err(error) => return Err(error),
             }

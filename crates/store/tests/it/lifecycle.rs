@@ -188,6 +188,7 @@ async fn the_ledger_balances_through_a_whole_life(world: World) -> anyhow::Resul
         relays: 10,
         claimed_upokt: 420,
         paid_upokt: 400,
+        slashed_upokt: 0,
         extra: std::collections::BTreeMap::default(),
     });
     let counts =
