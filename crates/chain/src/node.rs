@@ -9,6 +9,7 @@ use http::uri::PathAndQuery;
 use pocket_runtime::grpc::Raw;
 use prost::Message;
 use tonic::client::Grpc;
+use tonic::metadata::MetadataValue;
 use tonic::transport::Channel;
 use tonic::{Code, Request, Status};
 
@@ -23,6 +24,9 @@ const AHEAD_PAUSE: Duration = Duration::from_millis(10);
 /// Largest answer accepted, in bytes: a page of claims is below a tenth of it.
 const ANSWER_BYTES_MAX: usize = 64 << 20;
 
+/// Metadata that names the height whose state answers; without it a node answers from the newest it has.
+const HEIGHT_HEADER: &str = "x-cosmos-block-height";
+
 /// A method of a node: its path, and the types of what it takes and gives.
 pub(crate) struct Method<Q, A> {
     path: &'static str,
@@ -34,6 +38,14 @@ impl<Q, A> Method<Q, A> {
     pub(crate) const fn new(path: &'static str) -> Self {
         Self { path, types: PhantomData }
     }
+}
+
+/// A question in bytes.
+struct Call {
+    path: &'static str,
+    request: Bytes,
+    /// Whose state answers; the newest without.
+    height: Option<i64>,
 }
 
 pub(crate) struct Node {
@@ -51,7 +63,8 @@ impl Node {
         Ok(Self { channels, preferred: AtomicUsize::new(0) })
     }
 
-    /// Calls the preferred endpoint, and each other one in turn while they cannot be reached.
+    /// Calls the preferred endpoint, and each other one in turn while they cannot be reached. What answers is whatever
+    /// state the node has reached.
     pub(crate) async fn ask<Q: Message, A: Message + Default>(
         &self,
         operation: &'static str,
@@ -61,24 +74,36 @@ impl Node {
         self.ask_plainly(operation, method, request).await.map_err(|status| classify(operation, &status))
     }
 
-    /// Does so, and returns what the last endpoint said as it said it.
+    /// Does so about the state after the block at `height`: a node that is behind says so, and cannot answer with less.
+    pub(crate) async fn ask_at<Q: Message, A: Message + Default>(
+        &self,
+        operation: &'static str,
+        method: &Method<Q, A>,
+        request: &Q,
+        height: i64,
+    ) -> Result<A, QueryError> {
+        let call = Call { path: method.path, request: request.encode_to_vec().into(), height: Some(height) };
+        self.call(operation, &call).await.and_then(decoded).map_err(|status| classify(operation, &status))
+    }
+
+    /// Asks of the newest state, and returns what the last endpoint said as it said it.
     pub(crate) async fn ask_plainly<Q: Message, A: Message + Default>(
         &self,
         operation: &'static str,
         method: &Method<Q, A>,
         request: &Q,
     ) -> Result<A, Status> {
-        let answer = self.call(operation, method.path, request.encode_to_vec().into()).await?;
-        A::decode(answer).map_err(|error| Status::internal(format!("the answer cannot be read: {error}")))
+        let call = Call { path: method.path, request: request.encode_to_vec().into(), height: None };
+        self.call(operation, &call).await.and_then(decoded)
     }
 
     /// Calls in bytes, so that one piece of code serves all methods.
-    async fn call(&self, operation: &'static str, path: &'static str, request: Bytes) -> Result<Bytes, Status> {
+    async fn call(&self, operation: &'static str, call: &Call) -> Result<Bytes, Status> {
         let first = self.preferred.load(Ordering::Relaxed);
         let mut last = Status::unavailable("no endpoint");
         for offset in 0..self.channels.len() {
             let index = (first + offset) % self.channels.len();
-            match self.call_one(index, path, &request).await {
+            match self.call_one(index, call).await {
                 Err(status) if is_unreachable(&status) => last = status,
                 answer => {
                     if offset > 0 && answer.is_ok() {
@@ -92,13 +117,16 @@ impl Node {
         Err(Status::unavailable(last.message()))
     }
 
-    async fn call_one(&self, index: usize, path: &'static str, request: &Bytes) -> Result<Bytes, Status> {
+    async fn call_one(&self, index: usize, call: &Call) -> Result<Bytes, Status> {
         let mut attempt = 0;
         loop {
             let mut client = Grpc::new(self.channels[index].clone()).max_decoding_message_size(ANSWER_BYTES_MAX);
             client.ready().await.map_err(|error| Status::unavailable(error.to_string()))?;
-            let request = Request::new(request.clone());
-            match client.unary(request, PathAndQuery::from_static(path), Raw).await {
+            let mut request = Request::new(call.request.clone());
+            if let Some(height) = call.height {
+                request.metadata_mut().insert(HEIGHT_HEADER, MetadataValue::from(height));
+            }
+            match client.unary(request, PathAndQuery::from_static(call.path), Raw).await {
                 Ok(response) => return Ok(response.into_inner()),
                 // The newest block is announced before its state can be asked for.
                 Err(status) if attempt < AHEAD_RETRIES && is_ahead(&status) => {
@@ -109,6 +137,10 @@ impl Node {
             }
         }
     }
+}
+
+fn decoded<A: Message + Default>(answer: Bytes) -> Result<A, Status> {
+    A::decode(answer).map_err(|error| Status::internal(format!("the answer cannot be read: {error}")))
 }
 
 fn is_unreachable(status: &Status) -> bool {

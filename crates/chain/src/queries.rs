@@ -1,4 +1,4 @@
-//! What the chain says now: accounts, balances, claims. Asked each time, never kept.
+//! What the chain says now, or said at a height: accounts, balances, claims. Asked each time, never kept.
 
 use pocket_crypto::keys::PublicKey;
 use pocket_proto::cosmos::auth::v1beta1 as auth;
@@ -67,18 +67,18 @@ impl Chain {
         })
     }
 
-    /// Returns a claim as it stands on the chain, `None` if there is none. Not cached.
+    /// Returns a claim as it stood after the block at `height`, `None` if there was none. Not cached.
     ///
     /// # Errors
-    /// [`QueryError`].
-    pub fn claim<'a>(&'a self, session_id: &'a str, supplier: &'a str) -> Asked<'a, Option<proof::Claim>> {
+    /// [`QueryError`]; the kind is `Ahead` if the node has no such block yet: it cannot answer with an older state.
+    pub fn claim<'a>(&'a self, session_id: &'a str, supplier: &'a str, height: i64) -> Asked<'a, Option<proof::Claim>> {
         Box::pin(async move {
             let operation = "read a claim";
             let request = proof::QueryGetClaimRequest {
                 session_id: session_id.to_owned(),
                 supplier_operator_address: supplier.to_owned(),
             };
-            let answer = self.inner.node.ask(operation, &methods::CLAIM, &request).await;
+            let answer = self.inner.node.ask_at(operation, &methods::CLAIM, &request, height).await;
             match answer {
                 Ok(answer) => Ok(answer.claim),
                 Err(error) if error.is_not_found() => Ok(None),
@@ -87,11 +87,12 @@ impl Chain {
         })
     }
 
-    /// Returns every claim of a supplier that is on the chain now, through all pages. Not cached.
+    /// Returns every claim of a supplier that was on the chain after the block at `height`, through all pages, each of
+    /// that height. Not cached.
     ///
     /// # Errors
-    /// [`QueryError`].
-    pub fn claims_of_supplier<'a>(&'a self, supplier: &'a str) -> Asked<'a, Vec<proof::Claim>> {
+    /// [`QueryError`]; the kind is `Ahead` if the node has no such block yet: it cannot answer with an older state.
+    pub fn claims_of_supplier<'a>(&'a self, supplier: &'a str, height: i64) -> Asked<'a, Vec<proof::Claim>> {
         Box::pin(async move {
             let operation = "read the claims of a supplier";
             let mut claims = Vec::new();
@@ -101,7 +102,7 @@ impl Chain {
                     pagination: Some(PageRequest { key, limit: CLAIMS_PAGE, ..PageRequest::default() }),
                     filter: Some(proof::query_all_claims_request::Filter::SupplierOperatorAddress(supplier.to_owned())),
                 };
-                let answer = self.inner.node.ask(operation, &methods::ALL_CLAIMS, &request).await?;
+                let answer = self.inner.node.ask_at(operation, &methods::ALL_CLAIMS, &request, height).await?;
                 claims.extend(answer.claims);
                 key = answer.pagination.map(|page| page.next_key).unwrap_or_default();
                 if key.is_empty() {

@@ -166,7 +166,7 @@ impl Tenure {
             let session = cell.lock().await;
             wanted |= lifecycle::wants_claim(&session.view(), height, &session.terms.windows);
         }
-        let on_chain = if wanted { self.claims_on_chain().await } else { None };
+        let on_chain = if wanted { self.claims_on_chain(height).await } else { None };
         let mut claims = Vec::new();
         let mut proofs = Vec::new();
         let mut undrained = false;
@@ -194,8 +194,8 @@ impl Tenure {
         undrained
     }
 
-    async fn claims_on_chain(&self) -> OnChain {
-        match self.miner.chain.claims_of_supplier(&self.supplier).await {
+    async fn claims_on_chain(&self, height: Height) -> OnChain {
+        match self.miner.chain.claims_of_supplier(&self.supplier, height).await {
             Ok(claims) => {
                 let by_session = |claim: Claim| {
                     let id = claim.session_header.as_ref()?.session_id.clone();

@@ -1,5 +1,6 @@
 //! The client against a development chain, over its real wire.
 
+mod claims;
 mod fallback;
 
 use std::sync::Arc;
@@ -91,8 +92,8 @@ async fn refusals_of_queries_are_told_from_failures() {
     assert_eq!(unstaked.kind, QueryErrorKind::Refused, "{unstaked}");
     assert_eq!(case.chain.public_key(nobody).await.expect("answered"), None);
     assert_eq!(case.chain.balance(SUPPLIER1).await.expect("answered"), 1_000_000_000_000);
-    assert_eq!(case.chain.claim("00", SUPPLIER1).await.expect("answered"), None);
-    assert!(case.chain.claims_of_supplier(SUPPLIER1).await.expect("answered").is_empty());
+    assert_eq!(case.chain.claim("00", SUPPLIER1, case.chain.height()).await.expect("answered"), None);
+    assert!(case.chain.claims_of_supplier(SUPPLIER1, case.chain.height()).await.expect("answered").is_empty());
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -135,7 +136,8 @@ async fn a_claim_in_its_window_lands_and_is_found() {
 
     case.chain.blocks().reached(case.chain.height() + 2).await;
     assert!(matches!(case.chain.outcome(&prepared.hash).await.expect("answered"), Outcome::Done { .. }));
-    let found = case.chain.claim(&session.header.session_id, SUPPLIER1).await.expect("answered").expect("the claim");
-    assert_eq!(found.root_hash, root);
-    assert_eq!(case.chain.claims_of_supplier(SUPPLIER1).await.expect("answered").len(), 1);
+    let now = case.chain.height();
+    let found = case.chain.claim(&session.header.session_id, SUPPLIER1, now).await.expect("answered");
+    assert_eq!(found.expect("the claim").root_hash, root);
+    assert_eq!(case.chain.claims_of_supplier(SUPPLIER1, now).await.expect("answered").len(), 1);
 }
