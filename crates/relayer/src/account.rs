@@ -7,7 +7,7 @@ use bytes::Bytes;
 use pocket_protocol::mining;
 use pocket_store::MinedRelay;
 
-pub(crate) use log::{Log, replay, run_counts};
+pub(crate) use log::{Log, LogError, replay, run_counts};
 pub(crate) use spool::Spool;
 pub use spool::SpoolError;
 
@@ -37,6 +37,9 @@ impl Pipeline {
             };
             if let Err(error) = self.log.append(mined).await {
                 kept.give_back();
+                if matches!(error, LogError::Closed) {
+                    return Err(Rejection::ClaimSealed);
+                }
                 tracing::warn!(error = %error, supplier = seat.charge.supplier, "a relay could not be logged");
                 return Err(Rejection::LogUnavailable);
             }
