@@ -34,6 +34,7 @@ pub mod terms;
 mod books;
 mod claims;
 mod ingest;
+mod instance;
 mod keep;
 mod leader;
 mod metrics;
