@@ -199,13 +199,16 @@ impl Tenure {
         let outcome = match outcome {
             Ok(outcome) => outcome,
             Err(error) => {
-                // Whether it took effect is not known: the trie is built from the store when it is wanted.
+                // Whether it took effect is not known: the store is asked before anything is decided, and the trie is built
+                // from it when it is wanted.
+                session.is_doubtful = true;
                 session.drop_trie();
                 return Err(self.failed(error));
             }
         };
         session.grow(&commit.leaves, &outcome.leaves);
-        session.leaves += outcome.new_leaves;
+        // Counted by the store: of a commit whose answer was lost the next one says nothing but `Repeated`.
+        session.leaves = outcome.session_leaves;
         let is_new = session.record.revision == 0;
         if is_new {
             session.record.revision = 1;

@@ -38,6 +38,15 @@ pub(crate) struct Keeper {
     pub(crate) key: Arc<SecretKey>,
 }
 
+/// What comes after a step of a session.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Next {
+    /// The next step, at once.
+    Step,
+    /// Nothing more before the next block.
+    Rest,
+}
+
 /// What the chain holds of a supplier's claims, by session id; none where it was not asked or did not answer.
 pub(crate) type OnChain = Option<BTreeMap<String, Claim>>;
 
@@ -160,6 +169,7 @@ impl Tenure {
 
     /// Does what is due after the block at `height`; returns whether a seal still waits for ingest.
     async fn step(&self, height: Height) -> bool {
+        self.close_ended(height).await;
         let cells = self.cells();
         let mut wanted = false;
         for cell in &cells {
@@ -221,63 +231,85 @@ impl Tenure {
         claims: &mut Vec<Item>,
         proofs: &mut Vec<Item>,
     ) -> Result<(), (&'static str, StepError)> {
+        self.settle_doubt(session).await.map_err(|error| ("reload", error))?;
         if let Some(on_chain) = on_chain {
             let claim = on_chain.get(&session.record.session);
             self.reconcile(session, claim, height).await.map_err(|error| ("reconcile", error))?;
         }
         for _ in 0..STEPS_MAX {
-            match tenure::due(&self.miner, session, height) {
-                Due::Wait(_) => return Ok(()),
-                Due::Seal => {
-                    if !self.seal(session, height).await.map_err(|error| ("seal", error))? {
-                        return Ok(());
-                    }
-                }
-                Due::Claim => {
-                    let item = self.claim(cell, session).await.map_err(|error| ("claim", error))?;
-                    claims.push(item);
-                    return Ok(());
-                }
-                Due::ClaimMissed => {
-                    self.give_up(session, Unclaimed::Window, height).await.map_err(|error| ("give_up", error))?;
-                }
-                Due::ClaimVerdict => {
-                    // A claim that is not there now will not come; unless the node is so far ahead that it has settled.
-                    let settled = self.miner.chain.height() >= session.terms.windows.proof_close;
-                    match on_chain {
-                        Some(on_chain) if !settled && !on_chain.contains_key(&session.record.session) => {
-                            let reason = claims::missed_because(session);
-                            self.give_up(session, reason, height).await.map_err(|error| ("give_up", error))?;
-                        }
-                        _ => return Ok(()),
-                    }
-                }
-                Due::Decide => {
-                    let claim = on_chain.as_ref().and_then(|claims| claims.get(&session.record.session));
-                    let Some(claim) = claim else { return Ok(()) };
-                    self.decide(session, claim, height).await.map_err(|error| ("decide", error))?;
-                }
-                Due::Proof if self.is_under_way(session).await => return Ok(()),
-                Due::Proof => {
-                    let item = self.prove(cell, session).await.map_err(|error| ("prove", error))?;
-                    proofs.push(item);
-                    return Ok(());
-                }
-                Due::Settlement => {
-                    if !self.settle(session, height).await.map_err(|error| ("settle", error))? {
-                        return Ok(());
-                    }
-                }
-                Due::Forget => {
-                    return self.forget(session).await.map_err(|error| ("forget", error));
-                }
+            match self.take_step(cell, session, height, on_chain, claims, proofs).await {
+                Ok(Next::Rest) => return Ok(()),
+                // It has been read again, so what is due now can be told.
+                Ok(Next::Step) | Err((_, StepError::Changed)) => {}
+                Err(error) => return Err(error),
             }
         }
         Ok(())
     }
 
+    /// Does the one thing that is due.
+    async fn take_step(
+        &self,
+        cell: &Cell,
+        session: &mut Session,
+        height: Height,
+        on_chain: &OnChain,
+        claims: &mut Vec<Item>,
+        proofs: &mut Vec<Item>,
+    ) -> Result<Next, (&'static str, StepError)> {
+        match tenure::due(&self.miner, session, height) {
+            Due::Wait(_) => return Ok(Next::Rest),
+            Due::Seal => {
+                if !self.seal(session, height).await.map_err(|error| ("seal", error))? {
+                    return Ok(Next::Rest);
+                }
+            }
+            Due::Claim => {
+                let item = self.claim(cell, session).await.map_err(|error| ("claim", error))?;
+                claims.push(item);
+                return Ok(Next::Rest);
+            }
+            Due::ClaimMissed => {
+                self.give_up(session, Unclaimed::Window, height).await.map_err(|error| ("give_up", error))?;
+            }
+            Due::ClaimVerdict => {
+                // As of this height: a claim that is not there now will not come.
+                match on_chain {
+                    Some(on_chain) if !on_chain.contains_key(&session.record.session) => {
+                        let reason = claims::missed_because(session);
+                        self.give_up(session, reason, height).await.map_err(|error| ("give_up", error))?;
+                    }
+                    _ => return Ok(Next::Rest),
+                }
+            }
+            Due::Decide => {
+                let claim = on_chain.as_ref().and_then(|claims| claims.get(&session.record.session));
+                let Some(claim) = claim else { return Ok(Next::Rest) };
+                self.decide(session, claim, height).await.map_err(|error| ("decide", error))?;
+            }
+            Due::Proof if self.is_under_way(session).await => return Ok(Next::Rest),
+            Due::Proof => {
+                let item = self.prove(cell, session).await.map_err(|error| ("prove", error))?;
+                proofs.push(item);
+                return Ok(Next::Rest);
+            }
+            Due::Settlement => {
+                if !self.settle(session, height).await.map_err(|error| ("settle", error))? {
+                    return Ok(Next::Rest);
+                }
+            }
+            Due::Forget => {
+                self.forget(session).await.map_err(|error| ("forget", error))?;
+                return Ok(Next::Rest);
+            }
+        }
+        Ok(Next::Step)
+    }
+
     /// Takes no more leaves for a session and fixes its root; false while relays of it may still be in the log.
     async fn seal(&self, session: &mut Session, height: Height) -> Result<bool, StepError> {
+        // Nothing more comes into the log from here on: whoever is behind is refused, and does not answer.
+        self.close(session.record.end_height).await?;
         if height < session.terms.windows.seal_undrained() && !self.drained(session).await? {
             // The lock is released while waiting: ingest needs it.
             return Ok(false);

@@ -14,7 +14,7 @@ const RESEND_BLOCKS_MIN: Height = 2;
 /// Most such blocks, however long the window.
 const RESEND_BLOCKS_MAX: Height = 4;
 
-/// Blocks left in a window at which nobody waits any more for what an earlier tenure recorded as sent.
+/// Blocks left in a window at which the next block alone is waited for, and nothing for what an earlier tenure recorded.
 const HURRY_BLOCKS: Height = 3;
 
 /// How often and when something was sent.
@@ -82,11 +82,13 @@ pub enum Due {
 /// Returns what is due after the block at `height`.
 pub fn due(view: &View, height: Height, windows: &Windows, rules: &Rules) -> Due {
     match view.state {
-        SessionState::Open => open(view, height, windows),
+        SessionState::Open => open(height, windows),
         SessionState::Sealed | SessionState::Claimed | SessionState::Proved if height >= windows.proof_close => {
             Due::Settlement
         }
         SessionState::Sealed if height >= windows.claim_close => Due::ClaimVerdict,
+        // Nothing to claim, and since it is sealed nothing will come.
+        SessionState::Sealed if view.leaves == 0 => Due::Wait(windows.claim_close),
         SessionState::Sealed => {
             send(view.claim, height, windows.claim_open, windows.claim_close, rules).map_or(Due::Claim, Due::Wait)
         }
@@ -103,6 +105,8 @@ pub fn due(view: &View, height: Height, windows: &Windows, rules: &Rules) -> Due
 pub fn wants_claim(view: &View, height: Height, windows: &Windows) -> bool {
     match view.state {
         SessionState::Sealed => (view.claim.count > 0 || height >= windows.claim_close) && height < windows.proof_close,
+        // A claim that was given up may have landed all the same, and then it must be proved.
+        SessionState::Unclaimed => view.leaves > 0 && height < windows.proof_close,
         SessionState::Claimed if height >= windows.proof_close => false,
         SessionState::Claimed => match view.proof_required {
             None => height >= windows.seed_height(),
@@ -112,14 +116,14 @@ pub fn wants_claim(view: &View, height: Height, windows: &Windows) -> bool {
     }
 }
 
-fn open(view: &View, height: Height, windows: &Windows) -> Due {
+fn open(height: Height, windows: &Windows) -> Due {
     let seal = windows.seal();
     if height < seal {
         Due::Wait(seal)
-    } else if height >= windows.claim_close || view.leaves == 0 {
-        // Without leaves there is nothing to claim; late ones may still come while the window is open.
-        if height >= windows.claim_close { Due::ClaimMissed } else { Due::Wait(height + 1) }
+    } else if height >= windows.claim_close {
+        Due::ClaimMissed
     } else {
+        // Also with no leaf in memory: only of a sealed session is it certain what the store has.
         Due::Seal
     }
 }
@@ -143,13 +147,15 @@ fn send(sends: Sends, height: Height, window_open: Height, window_close: Height,
     if height >= window_close || sends.ours > rules.resends_max {
         return Some(window_close.max(height + 1));
     }
-    let pause = if sends.ours > 0 {
+    let hurries = window_close - height <= HURRY_BLOCKS;
+    let pause = match (sends.ours > 0, hurries) {
         // A third of the window: sending early what is on its way costs a fee, sending late costs the claim.
-        ((window_close - window_open + 1) / 3).clamp(RESEND_BLOCKS_MIN, RESEND_BLOCKS_MAX)
-    } else {
+        (true, false) => ((window_close - window_open + 1) / 3).clamp(RESEND_BLOCKS_MIN, RESEND_BLOCKS_MAX),
+        // The next block shows it, or it is sent into the one after.
+        (true, true) => 1,
         // What an earlier tenure recorded may never have left its process, or have been lost with the node's mempool. The
         // next block shows it; near the end a second fee is cheaper than waiting for that.
-        i64::from(window_close - height > HURRY_BLOCKS)
+        (false, hurries) => i64::from(!hurries),
     };
     let again = sends.last.map_or(height, |last| last + pause);
     (height < again).then_some(again)
@@ -201,9 +207,29 @@ mod tests {
     }
 
     #[test]
-    fn a_session_without_leaves_waits_for_late_ones_until_the_window_closes() {
-        check(View { leaves: 0, ..view(SessionState::Open) }, 14, Due::Wait(15));
+    fn a_session_is_sealed_before_it_is_called_empty() {
+        check(View { leaves: 0, ..view(SessionState::Open) }, 14, Due::Seal);
         check(View { leaves: 0, ..view(SessionState::Open) }, 20, Due::ClaimMissed);
+        check(View { leaves: 0, ..view(SessionState::Sealed) }, 14, Due::Wait(20));
+        check(View { leaves: 0, ..view(SessionState::Sealed) }, 20, Due::ClaimVerdict);
+    }
+
+    #[test]
+    fn near_the_end_what_this_tenure_sent_is_sent_again_after_one_block() {
+        check(View { claim: sent(1, 16), ..view(SessionState::Sealed) }, 17, Due::Claim);
+        check(View { claim: sent(1, 17), ..view(SessionState::Sealed) }, 17, Due::Wait(18));
+        check(View { claim: sent(2, 17), ..view(SessionState::Sealed) }, 18, Due::Claim);
+        let wanted = View { proof_required: Some(true), ..view(SessionState::Claimed) };
+        check(View { proof: sent(1, 26), ..wanted }, 27, Due::Proof);
+    }
+
+    #[test]
+    fn a_claim_that_was_given_up_is_looked_for_until_the_chain_settles() {
+        let given_up = View { claim: sent(1, 18), final_height: Some(20), ..view(SessionState::Unclaimed) };
+        assert!(wants_claim(&given_up, 21, &WINDOWS));
+        assert!(wants_claim(&given_up, 27, &WINDOWS));
+        assert!(!wants_claim(&given_up, 28, &WINDOWS), "the chain has settled");
+        assert!(!wants_claim(&View { leaves: 0, ..given_up }, 21, &WINDOWS), "nothing was to be claimed");
     }
 
     #[test]
@@ -235,8 +261,8 @@ mod tests {
     #[test]
     fn a_short_window_is_used_for_more_than_one_send() {
         let sealed = View { claim: sent(1, 13), ..view(SessionState::Sealed) };
-        assert_eq!(due(&sealed, 14, &SHORT, &RULES), Due::Wait(15));
-        assert_eq!(due(&sealed, 15, &SHORT, &RULES), Due::Claim);
+        assert_eq!(due(&sealed, 13, &SHORT, &RULES), Due::Wait(14));
+        assert_eq!(due(&sealed, 14, &SHORT, &RULES), Due::Claim);
     }
 
     #[test]

@@ -1,7 +1,6 @@
 //! A session in memory: its record as last written, and its trie.
 
 use pocket_crypto::smst::{self, Root, Trie};
-use pocket_protocol::height::Height;
 use pocket_runtime::task;
 use pocket_store::{Leaf, LeafStatus, SessionHeader, SessionRecord, Store, StoreError, StoredSession, Submission};
 
@@ -22,6 +21,9 @@ pub(crate) struct Session {
     pub(crate) terms: Terms,
     /// Grown with each commit; none when memory is short or it is no longer wanted. It is rebuilt from the store's leaves.
     trie: Option<Trie>,
+    /// Whether a commit may have changed what the store has without our being told. It is read again before anything is
+    /// decided on the session.
+    pub(crate) is_doubtful: bool,
     /// Entries of the log to be acknowledged before it is sealed; set when sealing becomes due.
     pub(crate) drained_at: Option<u64>,
     /// What had been sent when this tenure began.
@@ -55,6 +57,7 @@ impl Session {
             leaves: 0,
             terms,
             trie: with_trie.then(Trie::new),
+            is_doubtful: false,
             drained_at: None,
             sent_before: SentBefore::default(),
         }
@@ -64,7 +67,15 @@ impl Session {
     pub(crate) fn resumed(stored: StoredSession, terms: Terms) -> Self {
         let attempts = |submission: &Option<Submission>| submission.as_ref().map_or(0, |sent| sent.attempts);
         let sent_before = SentBefore { claim: attempts(&stored.record.claim), proof: attempts(&stored.record.proof) };
-        Self { record: stored.record, leaves: stored.leaves, terms, trie: None, drained_at: None, sent_before }
+        Self {
+            record: stored.record,
+            leaves: stored.leaves,
+            terms,
+            trie: None,
+            is_doubtful: false,
+            drained_at: None,
+            sent_before,
+        }
     }
 
     pub(crate) fn view(&self) -> View {
@@ -193,7 +204,7 @@ mod tests {
 
     use super::*;
 
-    fn sent(attempts: u32, last: Height) -> Submission {
+    fn sent(attempts: u32, last: i64) -> Submission {
         Submission { attempts, last_sent_height: Some(last), ..Submission::default() }
     }
 
