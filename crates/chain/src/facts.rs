@@ -19,6 +19,10 @@ use crate::Chain;
 use crate::error::{Asked, QueryError, QueryErrorKind};
 use crate::methods;
 
+/// Blocks beyond the newest one seen for which a session is asked for: others may see a block before we do. For heights
+/// farther away a node need not be asked, since only a node far behind, or a caller who is mistaken, makes them so.
+const SESSION_AHEAD_MAX: i64 = 16;
+
 /// Sessions kept.
 const SESSIONS_MAX: usize = 16_384;
 
@@ -167,31 +171,39 @@ impl Chain {
     /// [`QueryError`].
     pub fn shared_at(&self, height: i64) -> Asked<'_, params::Shared> {
         Box::pin(async move {
-            let node = &self.inner.node;
-            self.inner
-                .facts
-                .shared
-                .get_or_insert_async(&height, async {
-                    let operation = "read the shared parameters at a height";
-                    let request = shared::QueryParamsAtHeightRequest { height };
-                    let answer = node.ask(operation, &methods::SHARED_PARAMS_AT_HEIGHT, &request).await?;
-                    let params = answer.params.ok_or_else(|| QueryError::malformed(operation, "no parameters"))?;
-                    Ok(params::Shared::from(&params))
-                })
-                .await
+            // A node that has seen less might not know of the change that made them.
+            self.shared_as_of(height, self.height()).await
         })
+    }
+
+    async fn shared_as_of(&self, height: i64, state: i64) -> Result<params::Shared, QueryError> {
+        let read = async {
+            let operation = "read the shared parameters at a height";
+            let request = shared::QueryParamsAtHeightRequest { height };
+            let answer = self.inner.node.ask_at(operation, &methods::SHARED_PARAMS_AT_HEIGHT, &request, state).await?;
+            let params = answer.params.ok_or_else(|| QueryError::malformed(operation, "no parameters"))?;
+            Ok(params::Shared::from(&params))
+        };
+        self.inner.facts.shared.get_or_insert_async(&height, read).await
     }
 
     /// Returns the session of an application and service that `height` falls in; 0 means now. Pinned.
     ///
-    /// A refusal (no such application, not staked for the service, no suppliers) is remembered until the next block.
+    /// The answer is that of a state at or after both `height` and the newest block seen, so that a node that is behind
+    /// refuses nothing. A refusal (no such application, not staked for the service, no suppliers) is remembered until the
+    /// next block.
     ///
     /// # Errors
-    /// [`QueryError`]; the kind is `Refused` for a session that cannot be, `Ahead` for a height still to come.
+    /// [`QueryError`]; the kind is `Refused` for a session that cannot be, `Ahead` for a height still to come, or that the
+    /// node has not come to.
     pub fn session<'a>(&'a self, application: &'a str, service: &'a str, height: i64) -> Asked<'a, Arc<Session>> {
         Box::pin(async move {
             let now = self.height();
             let height = if height == 0 { now } else { height };
+            if height > now + SESSION_AHEAD_MAX {
+                let message = format!("height {height} is far ahead of the newest block seen, {now}");
+                return Err(QueryError::new("read a session", QueryErrorKind::Ahead, message));
+            }
             let key = SessionRef { application, service, height };
             let sessions = &self.inner.facts.sessions;
             if let Some(known) = sessions.get(&key) {
@@ -202,7 +214,7 @@ impl Chain {
             }
             let found = sessions
                 .get_or_insert_async(&SessionKey::from(&key), async {
-                    match Box::pin(self.hydrate(application, service, height)).await {
+                    match Box::pin(self.hydrate(application, service, height, now.max(height))).await {
                         Err(error) if error.is_passing() => Err(error),
                         answer => Ok(Live { height: now, answer }),
                     }
@@ -218,7 +230,14 @@ impl Chain {
         known.answer.ok()
     }
 
-    async fn hydrate(&self, application: &str, service_id: &str, height: i64) -> Result<Arc<Session>, QueryError> {
+    /// Reads a session that `height` falls in, and what belongs to it, as the chain knew them at the height `state`.
+    async fn hydrate(
+        &self,
+        application: &str,
+        service_id: &str,
+        height: i64,
+        state: i64,
+    ) -> Result<Arc<Session>, QueryError> {
         let operation = "read a session";
         let node = &self.inner.node;
         let request = session::QueryGetSessionRequest {
@@ -226,16 +245,16 @@ impl Chain {
             service_id: service_id.to_owned(),
             block_height: height,
         };
-        let answer = node.ask(operation, &methods::SESSION, &request).await?;
+        let answer = node.ask_at(operation, &methods::SESSION, &request, state).await?;
         let found = answer.session.ok_or_else(|| QueryError::malformed(operation, "no session"))?;
         let header = found.header.ok_or_else(|| QueryError::malformed(operation, "no session header"))?;
         let application = found.application.ok_or_else(|| QueryError::malformed(operation, "no application"))?;
 
         let start = header.session_start_block_height;
-        let shared = self.shared_at(start).await?;
+        let shared = self.shared_as_of(start, state).await?;
         let suppliers_per_session = self.session_params().await?.num_suppliers_per_session;
-        let compute_units_per_relay = self.compute_units_at(service_id, start).await?;
-        let target = self.target_at(service_id, start).await?;
+        let compute_units_per_relay = self.compute_units_at(service_id, start, state).await?;
+        let target = self.target_at(service_id, start, state).await?;
         let windows = Windows::after(header.session_end_block_height, shared.offsets());
         let suppliers = found.suppliers.into_iter().map(|one| SessionSupplier::of(one, service_id)).collect();
         Ok(Arc::new(Session {
@@ -317,9 +336,9 @@ impl Chain {
     pub fn application<'a>(&'a self, address: &'a str) -> Asked<'a, Arc<application::Application>> {
         Box::pin(async move {
             let operation = "read an application";
-            let read = async {
+            let read = async |now| {
                 let request = application::QueryGetApplicationRequest { address: address.to_owned() };
-                let answer = self.inner.node.ask(operation, &methods::APPLICATION, &request).await?;
+                let answer = self.inner.node.ask_at(operation, &methods::APPLICATION, &request, now).await?;
                 answer.application.map(Arc::new).ok_or_else(|| QueryError::malformed(operation, "no application"))
             };
             self.live(&self.inner.facts.applications, address, read).await
@@ -333,10 +352,10 @@ impl Chain {
     pub fn supplier<'a>(&'a self, operator: &'a str) -> Asked<'a, Arc<shared::Supplier>> {
         Box::pin(async move {
             let operation = "read a supplier";
-            let read = async {
+            let read = async |now| {
                 let request =
                     supplier::QueryGetSupplierRequest { operator_address: operator.to_owned(), dehydrated: false };
-                let answer = self.inner.node.ask(operation, &methods::SUPPLIER, &request).await?;
+                let answer = self.inner.node.ask_at(operation, &methods::SUPPLIER, &request, now).await?;
                 answer.supplier.map(Arc::new).ok_or_else(|| QueryError::malformed(operation, "no supplier"))
             };
             self.live(&self.inner.facts.suppliers, operator, read).await
@@ -350,9 +369,9 @@ impl Chain {
     pub fn service<'a>(&'a self, id: &'a str) -> Asked<'a, Arc<shared::Service>> {
         Box::pin(async move {
             let operation = "read a service";
-            let read = async {
+            let read = async |now| {
                 let request = service::QueryGetServiceRequest { id: id.to_owned(), dehydrated: true };
-                let answer = self.inner.node.ask(operation, &methods::SERVICE, &request).await?;
+                let answer = self.inner.node.ask_at(operation, &methods::SERVICE, &request, now).await?;
                 answer.service.map(Arc::new).ok_or_else(|| QueryError::malformed(operation, "no service"))
             };
             self.live(&self.inner.facts.services, id, read).await
@@ -366,9 +385,12 @@ impl Chain {
     pub fn proof_params(&self) -> Asked<'_, params::Proof> {
         Box::pin(async move {
             let operation = "read the proof parameters";
-            let read = async {
-                let answer =
-                    self.inner.node.ask(operation, &methods::PROOF_PARAMS, &proof::QueryParamsRequest {}).await?;
+            let read = async |now| {
+                let answer = self
+                    .inner
+                    .node
+                    .ask_at(operation, &methods::PROOF_PARAMS, &proof::QueryParamsRequest {}, now)
+                    .await?;
                 let params = answer.params.ok_or_else(|| QueryError::malformed(operation, "no parameters"))?;
                 params::Proof::try_from(&params).map_err(|error| QueryError::malformed(operation, error.to_string()))
             };
@@ -383,9 +405,12 @@ impl Chain {
     pub fn session_params(&self) -> Asked<'_, params::Session> {
         Box::pin(async move {
             let operation = "read the session parameters";
-            let read = async {
-                let answer =
-                    self.inner.node.ask(operation, &methods::SESSION_PARAMS, &session::QueryParamsRequest {}).await?;
+            let read = async |now| {
+                let answer = self
+                    .inner
+                    .node
+                    .ask_at(operation, &methods::SESSION_PARAMS, &session::QueryParamsRequest {}, now)
+                    .await?;
                 let params = answer.params.ok_or_else(|| QueryError::malformed(operation, "no parameters"))?;
                 Ok(params::Session::from(&params))
             };
@@ -393,12 +418,13 @@ impl Chain {
         })
     }
 
-    /// A live fact: from the cache if it is as new as the newest block, else read by whoever asks first.
+    /// A live fact: from the cache if it is as new as the newest block, else read by whoever asks first, as of that block:
+    /// what a node that is behind does not know yet is not taken for what is not there.
     async fn live<K, Q, T>(
         &self,
         cache: &Quick<K, Live<T>>,
         key: &Q,
-        read: impl Future<Output = Result<T, QueryError>>,
+        read: impl AsyncFnOnce(i64) -> Result<T, QueryError>,
     ) -> Result<T, QueryError>
     where
         K: std::hash::Hash + Eq,
@@ -414,7 +440,7 @@ impl Chain {
         }
         let found = cache
             .get_or_insert_async(key, async {
-                match Box::pin(read).await {
+                match Box::pin(read(now)).await {
                     Err(error) if error.is_passing() => Err(error),
                     answer => Ok(Live { height: now, answer }),
                 }
@@ -443,7 +469,7 @@ impl Chain {
         })
     }
 
-    async fn compute_units_at(&self, service_id: &str, height: i64) -> Result<u64, QueryError> {
+    async fn compute_units_at(&self, service_id: &str, height: i64, state: i64) -> Result<u64, QueryError> {
         let request = service::QueryGetComputeUnitsPerRelayAtHeightRequest {
             service_id: service_id.to_owned(),
             block_height: height,
@@ -451,18 +477,18 @@ impl Chain {
         let answer = self
             .inner
             .node
-            .ask("read the compute units per relay of a service", &methods::COMPUTE_UNITS_AT_HEIGHT, &request)
+            .ask_at("read the compute units per relay of a service", &methods::COMPUTE_UNITS_AT_HEIGHT, &request, state)
             .await?;
         Ok(answer.compute_units_per_relay)
     }
 
-    async fn target_at(&self, service_id: &str, height: i64) -> Result<Target, QueryError> {
+    async fn target_at(&self, service_id: &str, height: i64, state: i64) -> Result<Target, QueryError> {
         let operation = "read the difficulty of a service";
         let request = service::QueryGetRelayMiningDifficultyAtHeightRequest {
             service_id: service_id.to_owned(),
             block_height: height,
         };
-        let answer = self.inner.node.ask(operation, &methods::DIFFICULTY_AT_HEIGHT, &request).await?;
+        let answer = self.inner.node.ask_at(operation, &methods::DIFFICULTY_AT_HEIGHT, &request, state).await?;
         let difficulty = answer.relay_mining_difficulty.unwrap_or_default();
         mining::target(&difficulty.target_hash).map_err(|error| QueryError::malformed(operation, error.to_string()))
     }

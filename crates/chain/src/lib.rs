@@ -14,7 +14,9 @@
 //! - A fact is either *pinned*, true for ever once true (a session, parameters at a height, a block's hash, an account's
 //!   public key), or *live*, and then it is never older than the newest block this process has seen.
 //! - Blocks are given in order of height; [`Blocks::after`] skips none, however late its caller is.
-//! - With several endpoints a failing one is left for the next; what a node *answers* is never asked again elsewhere.
+//! - With several endpoints one that does not answer for the chain is left for the next; what the chain *answers* through
+//!   one, a refusal too, is never asked again elsewhere.
+//! - A refusal is known by the chain's own code and words. Any other error is passing: it is cached by nothing here.
 //!
 //! Deliberately not here: what to do with a block or a refusal (the processes decide), and any knowledge that the node might be a development chain.
 
@@ -28,6 +30,7 @@ mod node;
 mod queries;
 mod rpc;
 mod transactions;
+mod verdict;
 
 use std::sync::Arc;
 use std::time::Duration;

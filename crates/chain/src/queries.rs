@@ -30,7 +30,7 @@ pub struct Account {
 }
 
 impl Chain {
-    /// Returns an account as it stands now. Not cached.
+    /// Returns an account as of the newest block seen. Not cached.
     ///
     /// # Errors
     /// [`QueryError`], of the kind `NotFound` if the account does not exist.
@@ -38,7 +38,7 @@ impl Chain {
         Box::pin(async move {
             let operation = "read an account";
             let request = auth::QueryAccountRequest { address: address.to_owned() };
-            let answer = self.inner.node.ask(operation, &methods::ACCOUNT, &request).await?;
+            let answer = self.inner.node.ask_at(operation, &methods::ACCOUNT, &request, self.height()).await?;
             let any = answer.account.ok_or_else(|| QueryError::malformed(operation, "no account"))?;
             let malformed = |error: prost::DecodeError| QueryError::malformed(operation, error.to_string());
             let account = match any.type_url.as_str() {
@@ -53,7 +53,7 @@ impl Chain {
         })
     }
 
-    /// Returns the spendable upokt of an account. Not cached.
+    /// Returns the spendable upokt of an account as of the newest block seen. Not cached.
     ///
     /// # Errors
     /// [`QueryError`].
@@ -61,7 +61,7 @@ impl Chain {
         Box::pin(async move {
             let operation = "read a balance";
             let request = bank::QueryBalanceRequest { address: address.to_owned(), denom: "upokt".to_owned() };
-            let answer = self.inner.node.ask(operation, &methods::BALANCE, &request).await?;
+            let answer = self.inner.node.ask_at(operation, &methods::BALANCE, &request, self.height()).await?;
             let Some(coin) = answer.balance else { return Ok(0) };
             coin.amount.parse().map_err(|_| QueryError::malformed(operation, format!("amount {}", coin.amount)))
         })

@@ -139,13 +139,15 @@ impl Rpc {
         for offset in 0..self.endpoints.len() {
             let index = (first + offset) % self.endpoints.len();
             match self.call_one(operation, index, body.clone()).await {
-                Err(error) if error.kind == QueryErrorKind::Unavailable => last = error,
-                answer => {
+                Ok(answer) => {
                     if offset > 0 {
                         self.preferred.store(index, Ordering::Relaxed);
                     }
-                    return answer;
+                    return Ok(answer);
                 }
+                // That one has not come so far says more than what is wrong with the others.
+                Err(error) if last.kind != QueryErrorKind::Ahead => last = error,
+                Err(_) => {}
             }
         }
         Err(last)
@@ -166,19 +168,21 @@ impl Rpc {
         };
         match answer {
             Answer { result: Some(result), error: None } => Ok(result),
-            Answer { error: Some(fault), .. } => Err(refused(operation, &fault)),
+            Answer { error: Some(fault), .. } => Err(no_answer(operation, &fault)),
             Answer { .. } => Err(QueryError::malformed(operation, "neither result nor error")),
         }
     }
 }
 
-fn refused(operation: &'static str, fault: &Fault) -> QueryError {
+/// What a node says where it does not answer. Blocks are facts that another node may have, so none of it is the chain's
+/// refusal: it has not come so far, it has forgotten, or something is wrong with it.
+fn no_answer(operation: &'static str, fault: &Fault) -> QueryError {
     let data = fault.data.as_str().unwrap_or_default();
     let is_ahead = data.contains("must be less than or equal to the current blockchain height")
         || data.contains("could not find results for height")
         // Before its first block a node has nothing to show.
         || data.contains("nil pointer") || data.contains("no block");
-    let kind = if is_ahead { QueryErrorKind::Ahead } else { QueryErrorKind::Refused };
+    let kind = if is_ahead { QueryErrorKind::Ahead } else { QueryErrorKind::Unavailable };
     QueryError::new(operation, kind, format!("{} {data}", fault.message))
 }
 

@@ -2,6 +2,8 @@
 
 mod claims;
 mod fallback;
+mod lagging;
+mod passing;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -81,6 +83,7 @@ async fn what_the_next_block_brings_is_waited_for_and_what_is_far_away_is_not() 
     assert!(session.start() <= next && next <= session.end());
     let far = case.chain.session(APP1, "develop-http", next + 1_000).await.expect_err("far away");
     assert_eq!(far.kind, QueryErrorKind::Ahead, "{far}");
+    assert!(far.message.contains("far ahead"), "the node was asked: {far}");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
