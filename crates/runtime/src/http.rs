@@ -1,11 +1,12 @@
 //! HTTP/1.1 and HTTP/2 without TLS: a server with limits, a client with a pool, bodies.
 //!
 //! Both carry every relay, so the usual request allocates nothing here beyond what hyper itself needs: no boxed futures,
-//! no timer per request on the server, one on the client.
+//! no timer per request on the server unless its client makes it wait, one on the client.
 
 mod body;
 mod client;
 mod connection;
+mod progress;
 mod server;
 
 pub use ::http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response, StatusCode, Uri, Version, header};
