@@ -8,6 +8,7 @@
 mod faults;
 mod lifecycle;
 mod losses;
+mod nodes;
 mod process;
 mod refusals;
 mod restarts;
@@ -98,6 +99,15 @@ fn in_memory() -> Vec<Test> {
         }),
         ("a_claim_that_a_lagging_node_does_not_show_is_proved_all_the_same", |backend| {
             run(losses::a_claim_that_a_lagging_node_does_not_show_is_proved_all_the_same(backend));
+        }),
+        ("relays_that_meet_a_broken_connection_to_the_node_become_leaves_when_it_is_whole", |backend| {
+            run(nodes::relays_that_meet_a_broken_connection_to_the_node_become_leaves_when_it_is_whole(backend));
+        }),
+        ("relays_that_meet_a_node_that_lags_or_fails_become_leaves_when_it_is_well", |backend| {
+            run(nodes::relays_that_meet_a_node_that_lags_or_fails_become_leaves_when_it_is_well(backend));
+        }),
+        ("relays_of_sessions_far_ahead_of_a_miner_wait_and_keep_no_others_from_counting", |backend| {
+            run(nodes::relays_of_sessions_far_ahead_of_a_miner_wait_and_keep_no_others_from_counting(backend));
         }),
         ("an_unknown_flag_is_refused", |_| process::an_unknown_flag_is_refused()),
         ("wrong_settings_are_refused_with_what_to_write", |_| process::wrong_settings_are_refused_with_what_to_write()),
