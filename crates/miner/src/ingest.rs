@@ -52,7 +52,9 @@ pub(crate) async fn run(miner: Arc<Miner>, heartbeat: Heartbeat, shutdown: Shutd
         if height != early_at {
             early_at = height;
             // Not sooner: what is handed out again goes before everything new.
-            std::mem::take(&mut early).iter().for_each(|supplier| reader.rewind(supplier));
+            for supplier in std::mem::take(&mut early) {
+                reader.rewind(&supplier);
+            }
         }
         let tenures = miner.tenures();
         let suppliers: Vec<_> = tenures.keys().cloned().collect();
