@@ -30,6 +30,10 @@ pub(crate) async fn run(miner: Arc<Miner>, ready: Ready, heartbeat: Heartbeat, s
         miner.metrics.ha_height.set(block.height);
         match miner.tenures().len() {
             0 => ready.not_ready("no supplier is ours"),
+            _ if miner.losses.are_recent() => {
+                ready
+                    .not_ready("leases are being lost; does another miner run under this one's `redis.consumer_name`?");
+            }
             _ => ready.ready(),
         }
         count_sessions(&miner).await;

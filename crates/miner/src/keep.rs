@@ -56,7 +56,11 @@ impl Keeper {
         let name = LeaseName::Supplier(self.supplier.clone());
         while !shutdown.is_triggered() {
             let Some(lease) = acquire(&self.miner, &name, &shutdown).await else { return };
-            tracing::info!(supplier = %self.supplier, epoch = lease.epoch, "supplier is ours");
+            if self.miner.losses.are_recent() {
+                tracing::debug!(supplier = %self.supplier, epoch = lease.epoch, "supplier is ours again");
+            } else {
+                tracing::info!(supplier = %self.supplier, epoch = lease.epoch, "supplier is ours");
+            }
             if let Some(tenure) = self.begin(&lease, &shutdown).await {
                 self.serve(&tenure, &shutdown).await;
                 self.miner.remove(&tenure);

@@ -37,6 +37,7 @@ mod ingest;
 mod instance;
 mod keep;
 mod leader;
+mod losses;
 mod metrics;
 mod miner;
 mod proofs;

@@ -22,6 +22,7 @@ use crate::event::{Events, Teller};
 use crate::instance::Instance;
 use crate::keep::Keeper;
 use crate::lifecycle::Rules;
+use crate::losses::Losses;
 use crate::metrics::Metrics;
 use crate::settlement::Settled;
 use crate::tenure::Tenure;
@@ -130,6 +131,7 @@ pub(crate) struct Miner {
     pub(crate) metrics: Metrics,
     pub(crate) teller: Teller,
     pub(crate) settled: Settled,
+    pub(crate) losses: Losses,
     /// Transactions under way.
     pub(crate) submissions: Semaphore,
     /// Suppliers that are ours. Written by keepers, read by ingest; never held over an await.
@@ -241,6 +243,7 @@ async fn open(settings: &Settings, deps: Deps, shutdown: &Shutdown) -> Result<Ru
         metrics: Metrics::new(&registry),
         teller: Teller::new(),
         settled: Settled::default(),
+        losses: Losses::default(),
         submissions: Semaphore::new(settings.limits.submissions_in_flight_max.clamp(1, Semaphore::MAX_PERMITS)),
         tenures: Mutex::default(),
         fleet: Notify::new(),

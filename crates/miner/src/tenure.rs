@@ -139,7 +139,7 @@ impl Tenure {
     /// Notes that the lease is lost: nothing more is written in this tenure.
     pub(crate) fn lose(&self, why: &dyn std::fmt::Display) {
         if !self.is_ended() {
-            tracing::warn!(supplier = %self.supplier, reason = %why, "the lease on the supplier is lost");
+            self.miner.losses.note(&self.supplier, why);
         }
         self.end.trigger();
     }
