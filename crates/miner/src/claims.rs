@@ -1,7 +1,7 @@
 //! Claims: built, found on the chain, given up, settled.
 
 use num_bigint::BigUint;
-use pocket_chain::Prepared;
+use pocket_chain::{Prepared, QueryErrorKind};
 use pocket_proto::pocket::proof::{Claim, ClaimProofStatus, MsgCreateClaim};
 use pocket_protocol::height::Height;
 use pocket_protocol::mining::profit::{self, Fees};
@@ -193,7 +193,7 @@ impl Tenure {
         let settled_at = session.terms.windows.proof_close;
         let settlements = match self.miner.settled.at(&self.miner.chain, settled_at).await {
             Ok(settlements) => settlements,
-            Err(error) if error.is_passing() => return Ok(false),
+            Err(error) if error.kind == QueryErrorKind::Ahead => return Ok(false),
             Err(error) => return Err(error.into()),
         };
         let record = &session.record;

@@ -2,7 +2,6 @@
 
 use std::sync::Arc;
 
-use pocket_chain::QueryErrorKind;
 use pocket_config::relayer::FailBehavior;
 use pocket_proto::canonical;
 use pocket_proto::pocket::service::RelayRequest;
@@ -127,12 +126,13 @@ impl Pipeline {
             Timing::Expired => return Err(expired()),
         };
         let (application, service) = (header.application_address.as_str(), header.service_id.as_str());
-        let facts = self.chain.session(application, service, at).await.map_err(|error| match error.kind {
-            QueryErrorKind::Unavailable | QueryErrorKind::Malformed => {
+        let facts = self.chain.session(application, service, at).await.map_err(|error| {
+            if error.is_passing() {
                 tracing::warn!(error = %error, application, service, height = at, "cannot read a session");
                 Rejection::ChainUnavailable
+            } else {
+                Invalid::NoSession(error.message).into()
             }
-            _ => Invalid::NoSession(error.message).into(),
         })?;
         compare(header, &facts.header)?;
         let sources = Sources {

@@ -1,6 +1,7 @@
 //! The client against a development chain, over its real wire.
 
 mod claims;
+mod connections;
 mod fallback;
 mod lagging;
 mod passing;

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use pocket_proto::pocket::devnet::v1::{Fault, FaultKind};
 use pocket_protocol::relay;
 use pocket_runtime::net;
 use pocket_store::{SupplierState, SupplierStatus};
@@ -174,6 +175,34 @@ async fn a_session_still_to_come_is_refused() {
     assert_eq!(reply.status, 403);
     assert!(reply.text().contains("failed to get session: block height 11 is ahead"), "{}", reply.text());
     nothing_happened(&world).await;
+}
+
+#[tokio::test]
+async fn what_a_node_cannot_say_of_a_session_is_said_to_the_caller_and_asked_again() {
+    let world = world(Options::default()).await;
+    let request = world.shape().await.signed();
+    let faults = [
+        (13, "h2 protocol error: http2 error", 1),
+        (8, "too many requests", 1),
+        (2, "codespace sdk code 38: not found: failed to load state at height 1; version does not exist", 1),
+        // Longer than it is waited for.
+        (2, "codespace sdk code 26: invalid height: cannot query with height in the future", 21),
+    ];
+    for (code, message, count) in faults {
+        let fault = Fault {
+            kind: FaultKind::Reject.into(),
+            target: "/pocket.session.Query/GetSession".to_owned(),
+            code,
+            message: message.to_owned(),
+            count,
+            ..Fault::default()
+        };
+        world.devnet.running.chain.fault(fault).expect("a fault");
+        check(&world.send(&request).await, 503, "chain state unavailable, try again");
+        nothing_happened(&world).await;
+    }
+    // In the same block.
+    world.send(&request).await.verified("supplier1");
 }
 
 #[tokio::test]
