@@ -118,4 +118,16 @@ impl Chain {
     pub fn block_results(&self, height: i64) -> Asked<'_, BlockResults> {
         Box::pin(async move { self.inner.rpc.block_results(height).await })
     }
+
+    /// Returns how many bytes a block may have, all in all; `None` if the chain does not say. Not cached.
+    ///
+    /// # Errors
+    /// [`QueryError`].
+    pub fn block_bytes_max(&self) -> Asked<'_, Option<usize>> {
+        Box::pin(async move {
+            let params = self.inner.rpc.consensus_params().await?;
+            // A chain without a limit writes a negative number.
+            Ok(params.block.max_bytes.parse().ok())
+        })
+    }
 }

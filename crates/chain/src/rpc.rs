@@ -37,6 +37,18 @@ pub(crate) struct First {
     pub(crate) block: Block,
 }
 
+/// What validators hold blocks to.
+#[derive(Deserialize)]
+pub(crate) struct ConsensusParams {
+    pub(crate) block: BlockParams,
+}
+
+#[derive(Deserialize)]
+pub(crate) struct BlockParams {
+    /// Decimal; `-1` for no limit.
+    pub(crate) max_bytes: String,
+}
+
 #[derive(Deserialize)]
 struct Answer {
     result: Option<Value>,
@@ -129,6 +141,13 @@ impl Rpc {
         let params = serde_json::json!({"height": height.to_string()});
         let result = self.call(operation, "block_results", params).await?;
         serde_json::from_value(result).map_err(|error| QueryError::malformed(operation, error.to_string()))
+    }
+
+    pub(crate) async fn consensus_params(&self) -> Result<ConsensusParams, QueryError> {
+        let operation = "read the consensus parameters";
+        let result = self.call(operation, "consensus_params", serde_json::json!({})).await?;
+        let params = result["consensus_params"].clone();
+        serde_json::from_value(params).map_err(|error| QueryError::malformed(operation, error.to_string()))
     }
 
     async fn call(&self, operation: &'static str, method: &str, params: Value) -> Result<Value, QueryError> {

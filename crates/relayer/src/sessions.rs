@@ -17,12 +17,8 @@ use pocket_runtime::task;
 use pocket_store::{Allowance, ChargeKey, Store, StoreError};
 use prometheus::IntCounter;
 use quick_cache::sync::Cache;
-use tokio::sync::Semaphore;
 
 use crate::metrics::Metrics;
-
-/// Sessions looked up on the chain at once; more wait. Bounds what strangers can make this process ask of a node.
-const LOOKUPS_MAX: usize = 64;
 
 /// How long a relay waits for what the store says of its session or budget. Longer than a store that is well takes.
 const STORE_PATIENCE: Duration = Duration::from_millis(500);
@@ -30,8 +26,6 @@ const STORE_PATIENCE: Duration = Duration::from_millis(500);
 /// The sessions known here.
 pub(crate) struct Sessions {
     warm: Cache<Box<str>, Arc<Session>>,
-    /// Taken while a session is looked up on the chain.
-    pub(crate) lookups: Semaphore,
 }
 
 /// A session in which a supplier of ours serves.
@@ -92,7 +86,7 @@ pub(crate) async fn patiently<T>(asking: impl Future<Output = Result<T, StoreErr
 
 impl Sessions {
     pub(crate) fn new(sessions_max: usize) -> Self {
-        Self { warm: Cache::new(sessions_max.max(1)), lookups: Semaphore::new(LOOKUPS_MAX) }
+        Self { warm: Cache::new(sessions_max.max(1)) }
     }
 
     /// Returns the session of that id, if it is warm.

@@ -4,6 +4,7 @@
 //! no timer per request on the server unless its client makes it wait, one on the client.
 
 mod body;
+mod budget;
 mod client;
 mod connection;
 mod progress;
@@ -13,5 +14,6 @@ pub use ::http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response, 
 pub use hyper::body::Incoming;
 
 pub use body::{Body, BodyError, BoxError, read_body};
+pub use budget::{Budget, Budgeted, Held, NoRoom};
 pub use client::{Client, ClientError, ClientOptions, Phase, ResponseBody};
 pub use server::{ServeOptions, Served, serve, serve_with_peer};

@@ -36,7 +36,13 @@ fn check_says_what_the_settings_amount_to_and_no_secret() {
     let output = relayer(&["--check", "--config", &config(folder.path(), "store: {durability: disk}")]);
     let said = text(&output.stdout);
     assert!(output.status.success(), "{}", text(&output.stderr));
-    for expected in ["valid", "durability: disk (survives loss of power)", "spool: none", &address("supplier1")] {
+    for expected in [
+        "valid",
+        "durability: disk (survives loss of power)",
+        "spool: none",
+        "largest request: 1032192 bytes",
+        &address("supplier1"),
+    ] {
         assert!(said.contains(expected), "{said}");
     }
     assert!(!said.contains(key("supplier1").to_hex_secret().as_str()));
