@@ -13,7 +13,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use pocket_proto::sdk::types::PokthttpRequest;
 use pocket_runtime::clock;
-use pocket_runtime::http::{ClientError, HeaderMap, Method, Request, Response, Uri};
+use pocket_runtime::http::{ClientError, HeaderMap, Method, Request, Response, Uri, drop_hop_by_hop};
 
 pub(crate) use backend::{Backend, Endpoint};
 pub(crate) use probe::probe;
@@ -75,7 +75,9 @@ impl Pipeline {
 
 async fn call(admitted: &Admitted, body: Bytes) -> Result<BackendAnswer, Unserved> {
     let backend = &admitted.backend;
-    let method = method(&admitted.call).map_err(|rejection| Unserved { rejection, worked: false })?;
+    let unsendable = |rejection| Unserved { rejection, worked: false };
+    let method = method(&admitted.call).map_err(unsendable)?;
+    let headers = headers::to_backend(admitted).map_err(unsendable)?;
     let deadline = clock::now() + backend.timeout;
     let mut worked = false;
     let mut retries = 0;
@@ -86,8 +88,8 @@ async fn call(admitted: &Admitted, body: Bytes) -> Result<BackendAnswer, Unserve
             return Err(Unserved { rejection, worked });
         };
         let left = deadline.saturating_duration_since(clock::now());
-        let headers = headers::to_backend(admitted);
-        let tried = try_once(backend, endpoint, &method, &admitted.call.url, headers, body.clone(), left).await;
+        let (headers, body) = (headers.clone(), body.clone());
+        let tried = try_once(backend, endpoint, &method, &admitted.call.url, headers, body, left).await;
         let (rejection, again) = match tried {
             Ok(response) if response.status().as_u16() < 500 => {
                 endpoint.breaker.succeeded();
@@ -102,13 +104,14 @@ async fn call(admitted: &Admitted, body: Bytes) -> Result<BackendAnswer, Unserve
                 (Rejection::BackendStatus(status), again)
             }
             Err((failure, again)) => {
+                let rejection = Rejection::Backend(failure);
                 tracing::debug!(
                     service = admitted.service.id,
                     endpoint = endpoint.name,
-                    ?failure,
+                    reason = rejection.face().reason,
                     "backend call failed"
                 );
-                (Rejection::Backend(failure), again)
+                (rejection, again)
             }
         };
         worked |= again != Again::Safe && !is_unsendable(&rejection);
@@ -130,12 +133,19 @@ const fn is_unsendable(rejection: &Rejection) -> bool {
     matches!(rejection, Rejection::Backend(BackendFailure::NotHttp | BackendFailure::BadRequest))
 }
 
+/// Methods that ask something of whoever stands between, and nothing of a backend: to be a tunnel, and to show how a
+/// request arrived, with the operator's credentials in it.
+const NOT_FOR_BACKENDS: [Method; 2] = [Method::CONNECT, Method::TRACE];
+
 fn method(call: &PokthttpRequest) -> Result<Method, Rejection> {
+    let refused = Rejection::Backend(BackendFailure::BadRequest);
     // An empty method means GET, as in Go.
     match call.method.as_str() {
         "" | "GET" => Ok(Method::GET),
         "POST" => Ok(Method::POST),
-        other => Method::from_bytes(other.as_bytes()).map_err(|_| Rejection::Backend(BackendFailure::BadRequest)),
+        // In any spelling, as not every server tells them apart.
+        other if NOT_FOR_BACKENDS.iter().any(|method| method.as_str().eq_ignore_ascii_case(other)) => Err(refused),
+        other => Method::from_bytes(other.as_bytes()).map_err(|_| refused),
     }
 }
 
@@ -189,6 +199,6 @@ async fn plain(backend: &Backend, response: Response<Bytes>, retries: u32) -> Re
         }
         gzip::Plain::TooLarge => return Err(Rejection::Backend(BackendFailure::TooLarge)),
     };
-    headers::drop_hop_by_hop(&mut headers);
+    drop_hop_by_hop(&mut headers);
     Ok(BackendAnswer { status: head.status.as_u16(), headers, body, retries })
 }

@@ -7,6 +7,7 @@ mod body;
 mod budget;
 mod client;
 mod connection;
+mod hops;
 mod progress;
 mod server;
 
@@ -16,4 +17,5 @@ pub use hyper::body::Incoming;
 pub use body::{Body, BodyError, BoxError, read_body};
 pub use budget::{Budget, Budgeted, Held, NoRoom};
 pub use client::{Client, ClientError, ClientOptions, Phase, ResponseBody};
+pub use hops::drop_hop_by_hop;
 pub use server::{ServeOptions, Served, serve, serve_with_peer};

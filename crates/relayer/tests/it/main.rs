@@ -2,6 +2,7 @@
 
 mod accounting;
 mod departures;
+mod edges;
 mod floods;
 mod memory;
 mod process;
