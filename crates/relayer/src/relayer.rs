@@ -8,7 +8,7 @@ use std::time::Duration;
 use pocket_chain::{Chain, ConnectError, Keys, KeysError};
 use pocket_config::common::{Durability, StoreKind};
 use pocket_config::metrics::Catalogue;
-use pocket_config::relayer::{Relayer as Settings, ValidationMode};
+use pocket_config::relayer::{Relayer as Settings, Service, ValidationMode};
 use pocket_crypto::ring::Verifier;
 use pocket_protocol::proof::request_bytes_max;
 use pocket_runtime::admin::{self, Admin, Health, Routes};
@@ -186,6 +186,10 @@ pub fn check(settings: &Settings) -> Result<Check, StartError> {
         format!("meter: {}", if settings.relay_meter.enabled { "charges before serving" } else { "off" }),
     ];
     lines.extend(keys.addresses().map(|address| format!("supplier {address}")));
+    let optimistic: Vec<String> = optimistic(settings).map(|service| format!("services.{service}")).collect();
+    if !optimistic.is_empty() {
+        lines.push(format!("note: {}: {CHECKED_EAGERLY}", optimistic.join(", ")));
+    }
     Ok(Check { lines })
 }
 
@@ -220,6 +224,17 @@ async fn provable_bytes_max(settings: &Settings, chain: &Chain) -> usize {
 
 fn bytes(value: u64) -> usize {
     usize::try_from(value).unwrap_or(usize::MAX)
+}
+
+/// What is said of services that ask for less.
+const CHECKED_EAGERLY: &str = "`optimistic` validation is not part of this version: their relays are checked eagerly, \
+                               each before it is served";
+
+/// The services that are configured `optimistic`, by themselves or by the default.
+fn optimistic(settings: &Settings) -> impl Iterator<Item = &str> {
+    let mode = |service: &Service| service.validation_mode.unwrap_or(settings.default_validation_mode);
+    let services = settings.services.iter();
+    services.filter(move |(_, service)| mode(service) == ValidationMode::Optimistic).map(|(id, _)| id.as_str())
 }
 
 fn spool_folder(settings: &Settings) -> Option<PathBuf> {
@@ -300,11 +315,9 @@ fn pipeline(settings: &Settings, deps: Deps, registry: &Registry) -> Result<Pipe
     let keys = Keys::load(&settings.keys)?;
     let metrics = Metrics::new(registry);
     let services = services(settings, &metrics)?;
-    let modes = settings.services.values().map(|s| s.validation_mode.unwrap_or(settings.default_validation_mode));
-    if modes.into_iter().any(|mode| mode == ValidationMode::Optimistic) {
-        tracing::warn!(
-            "`optimistic` validation is not part of this version: relays are checked before they are served"
-        );
+    let optimistic = optimistic(settings).collect::<Vec<_>>().join(", ");
+    if !optimistic.is_empty() {
+        tracing::warn!(services = optimistic, "{CHECKED_EAGERLY}");
     }
     let synced = settings.store.durability == Durability::Disk;
     let spool = match spool_folder(settings) {
