@@ -131,10 +131,10 @@ pub(crate) async fn acquire(miner: &Miner, name: &LeaseName, shutdown: &Shutdown
             Ok(lease) => return Some(lease),
             Err(LeaseError::Held { holder, .. }) => {
                 if !std::mem::replace(&mut told, true) {
-                    tracing::info!(lease = ?name, %holder, "another miner holds the lease; waiting");
+                    tracing::info!(lease = %name, %holder, "another miner holds the lease; waiting");
                 }
             }
-            Err(error) => tracing::warn!(lease = ?name, %error, "the lease could not be asked for; trying again"),
+            Err(error) => tracing::warn!(lease = %name, %error, "the lease could not be asked for; trying again"),
         }
         shutdown.unless_triggered(tokio::time::sleep(LEASE_RETRY)).await?;
     }

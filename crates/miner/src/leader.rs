@@ -140,7 +140,8 @@ async fn publish_supplier(miner: &Miner, address: &str) -> bool {
     if same {
         return true;
     }
-    tracing::info!(supplier = %address, status = ?state.status, services = ?state.services, "supplier published");
+    let services = state.services.as_deref().unwrap_or_default().join(", ");
+    tracing::info!(supplier = %address, status = state.status.word(), services, "supplier published");
     let action = match (state.status, known) {
         (SupplierStatus::NotStaked, None) => return true,
         (SupplierStatus::NotStaked, Some(_)) => RegistryAction::Remove,

@@ -367,7 +367,7 @@ where
                 return;
             }
             let delay = RESTART_DELAYS[RESTART_DELAYS.len().min(attempt + 1) - 1];
-            tracing::warn!(task = name, ?delay, "restarting after a panic");
+            tracing::warn!(task = name, delay_seconds = delay.as_secs_f64(), "restarting after a panic");
             tokio::select! {
                 biased;
                 () = shutdown.triggered() => return,

@@ -104,6 +104,17 @@ pub(super) enum Cut {
     NotReading,
 }
 
+impl Cut {
+    /// Returns the reason as a word for logs.
+    pub(super) const fn as_str(self) -> &'static str {
+        match self {
+            Self::Idle => "idle",
+            Self::SlowHead => "slow_head",
+            Self::NotReading => "not_reading",
+        }
+    }
+}
+
 /// Looks at a connection's pulse from time to time and says when it has to go.
 ///
 /// One coarse timer per connection instead of one per request: a connection is cut at most one look after its limit.

@@ -291,7 +291,7 @@ impl Life {
             End::Leaving => shutdown.remaining(),
             End::Cut(Cut::Idle) => watch.goodbye(),
             End::Cut(reason) => {
-                tracing::debug!(%peer, ?reason, "connection cut");
+                tracing::debug!(%peer, reason = reason.as_str(), "connection cut");
                 return;
             }
         };
