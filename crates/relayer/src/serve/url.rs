@@ -97,7 +97,9 @@ fn clean(path: &str) -> String {
             // An escaped slash may be part of a name, as in `ibc%2FABC`.
             keep(&mut kept, segment);
         } else {
-            parts.into_iter().for_each(|part| keep(&mut kept, part));
+            for part in parts {
+                keep(&mut kept, part);
+            }
         }
     }
     let ends_with_slash = path.ends_with('/') && !kept.is_empty();
