@@ -1,9 +1,11 @@
 //! What the chain says: queries, and the one cache of their answers.
 //!
 //! Pinned facts are kept by a bounded cache and never asked twice; live ones are kept with the height they were read at,
-//! and asked again once there is a newer block. Concurrent askers of the same fact share one query.
+//! and asked again once there is a newer block. Concurrent askers of the same fact share one query and what came of it, also
+//! when that is no answer, which nobody else gets.
 
 use std::collections::BTreeMap;
+use std::convert::Infallible;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use pocket_crypto::keys::PublicKey;
@@ -135,7 +137,7 @@ struct Live<T> {
 
 pub(crate) struct Cache {
     sessions: Quick<SessionKey, Live<Arc<Session>>>,
-    shared: Quick<i64, params::Shared>,
+    shared: Quick<i64, Live<params::Shared>>,
     keys: Quick<String, PublicKey>,
     rings: Quick<(Box<str>, i64), Live<Ring>>,
     applications: Quick<String, Live<Arc<application::Application>>>,
@@ -145,10 +147,12 @@ pub(crate) struct Cache {
     session_params: Quick<(), Live<params::Session>>,
     /// Heights at which a ring was read anew because a signature did not fit; bounds what forged requests can cost.
     ring_refreshes: Mutex<BTreeMap<Box<str>, i64>>,
+    /// The history of the chain that all this is of, by its number.
+    history: u64,
 }
 
 impl Cache {
-    pub(crate) fn new() -> Self {
+    pub(crate) fn new(history: u64) -> Self {
         Self {
             sessions: Quick::new(SESSIONS_MAX),
             shared: Quick::new(PARAMS_MAX),
@@ -160,11 +164,75 @@ impl Cache {
             proof_params: Quick::new(1),
             session_params: Quick::new(1),
             ring_refreshes: Mutex::new(BTreeMap::new()),
+            history,
         }
+    }
+
+    fn may_refresh(&self, application: &str, now: i64) -> bool {
+        let mut refreshes = self.ring_refreshes.lock().unwrap_or_else(PoisonError::into_inner);
+        if refreshes.get(application).is_some_and(|height| *height >= now) {
+            return false;
+        }
+        if refreshes.len() >= LIVE_MAX {
+            refreshes.clear();
+        }
+        refreshes.insert(application.into(), now);
+        true
     }
 }
 
+impl<T> Live<T> {
+    fn is_passing(&self) -> bool {
+        self.answer.as_ref().is_err_and(QueryError::is_passing)
+    }
+}
+
+/// Returns a fact from its cache while it is `good`; else it is read at `now` by whoever asks first, for all who ask
+/// meanwhile.
+async fn fact<K, Q, T>(
+    cache: &Quick<K, Live<T>>,
+    key: &Q,
+    now: i64,
+    good: impl Fn(&Live<T>) -> bool,
+    read: impl Future<Output = Result<T, QueryError>>,
+) -> Result<T, QueryError>
+where
+    K: std::hash::Hash + Eq,
+    Q: std::hash::Hash + Equivalent<K> + ToOwned<Owned = K> + ?Sized,
+    T: Clone,
+{
+    if let Some(known) = cache.get(key) {
+        if good(&known) {
+            return known.answer;
+        }
+        // Not what somebody has read anew since.
+        cache.remove_if(key, |known| !good(known));
+    }
+    let read = async { Ok::<_, Infallible>(Live { height: now, answer: read.await }) };
+    let Ok(found) = cache.get_or_insert_async(key, read).await;
+    if found.is_passing() {
+        // Those who waited have it too: each asking by itself, one after the other, would wait for ever longer. Nobody else
+        // shall have it.
+        cache.remove_if(key, Live::is_passing);
+    }
+    found.answer
+}
+
 impl Chain {
+    /// What is known of the chain as it is. Of another history than the present nothing is: what is pinned holds for ever in
+    /// one history only, as a session's id follows from the hash of a block.
+    fn facts(&self) -> Arc<Cache> {
+        let history = self.inner.blocks.histories();
+        let facts = self.inner.facts.load_full();
+        if facts.history == history {
+            return facts;
+        }
+        let anew = Arc::new(Cache::new(history));
+        // Answers of the old history that are still under way go to the old cache.
+        self.inner.facts.rcu(|facts| if facts.history < history { anew.clone() } else { facts.clone() });
+        self.inner.facts.load_full()
+    }
+
     /// Returns the shared parameters in force at `height`, which must not lie beyond the current session. Pinned.
     ///
     /// # Errors
@@ -184,7 +252,7 @@ impl Chain {
             let params = answer.params.ok_or_else(|| QueryError::malformed(operation, "no parameters"))?;
             Ok(params::Shared::from(&params))
         };
-        self.inner.facts.shared.get_or_insert_async(&height, read).await
+        fact(&self.facts().shared, &height, state, |known| known.answer.is_ok(), read).await
     }
 
     /// Returns the session of an application and service that `height` falls in; 0 means now. Pinned.
@@ -205,28 +273,20 @@ impl Chain {
                 return Err(QueryError::new("read a session", QueryErrorKind::Ahead, message));
             }
             let key = SessionRef { application, service, height };
-            let sessions = &self.inner.facts.sessions;
-            if let Some(known) = sessions.get(&key) {
-                if known.answer.is_ok() || known.height >= now {
-                    return known.answer;
-                }
-                sessions.remove(&key);
+            let facts = self.facts();
+            let good = |known: &Live<_>| known.answer.is_ok() || known.height >= now;
+            // Without making a key of it: nearly always it is known.
+            if let Some(known) = facts.sessions.get(&key).filter(good) {
+                return known.answer;
             }
-            let found = sessions
-                .get_or_insert_async(&SessionKey::from(&key), async {
-                    match Box::pin(self.hydrate(application, service, height, now.max(height))).await {
-                        Err(error) if error.is_passing() => Err(error),
-                        answer => Ok(Live { height: now, answer }),
-                    }
-                })
-                .await?;
-            found.answer
+            let read = async { Box::pin(self.hydrate(application, service, height, now.max(height))).await };
+            fact(&facts.sessions, &SessionKey::from(&key), now, good, read).await
         })
     }
 
     /// Returns the session only if it is known already: the fast path of a relay, without a query.
     pub fn known_session(&self, application: &str, service: &str, height: i64) -> Option<Arc<Session>> {
-        let known = self.inner.facts.sessions.get(&SessionRef { application, service, height })?;
+        let known = self.facts().sessions.get(&SessionRef { application, service, height })?;
         known.answer.ok()
     }
 
@@ -282,37 +342,13 @@ impl Chain {
             let application = session.header.application_address.as_str();
             let now = self.height();
             let key = (Box::<str>::from(application), session.end());
-            let rings = &self.inner.facts.rings;
-            if let Some(known) = rings.get(&key) {
-                let is_stale =
-                    known.height < now && (known.answer.is_err() || (anew && self.may_refresh(application, now)));
-                if !is_stale {
-                    return known.answer;
-                }
-                rings.remove(&key);
-            }
-            let found = rings
-                .get_or_insert_async(&key, async {
-                    match Box::pin(self.read_ring(application, session.end())).await {
-                        Err(error) if error.is_passing() => Err(error),
-                        answer => Ok(Live { height: now, answer }),
-                    }
-                })
-                .await?;
-            found.answer
+            let facts = self.facts();
+            let is_old = facts.rings.get(&key).is_some_and(|known| known.height < now);
+            let anew = anew && is_old && facts.may_refresh(application, now);
+            let good = |known: &Live<_>| known.height >= now || (known.answer.is_ok() && !anew);
+            let read = async { Box::pin(self.read_ring(application, session.end())).await };
+            fact(&facts.rings, &key, now, good, read).await
         })
-    }
-
-    fn may_refresh(&self, application: &str, now: i64) -> bool {
-        let mut refreshes = self.inner.facts.ring_refreshes.lock().unwrap_or_else(PoisonError::into_inner);
-        if refreshes.get(application).is_some_and(|height| *height >= now) {
-            return false;
-        }
-        if refreshes.len() >= LIVE_MAX {
-            refreshes.clear();
-        }
-        refreshes.insert(application.into(), now);
-        true
     }
 
     async fn read_ring(&self, application: &str, session_end: i64) -> Result<Arc<Vec<PublicKey>>, QueryError> {
@@ -341,7 +377,7 @@ impl Chain {
                 let answer = self.inner.node.ask_at(operation, &methods::APPLICATION, &request, now).await?;
                 answer.application.map(Arc::new).ok_or_else(|| QueryError::malformed(operation, "no application"))
             };
-            self.live(&self.inner.facts.applications, address, read).await
+            self.live(&self.facts().applications, address, read).await
         })
     }
 
@@ -358,7 +394,7 @@ impl Chain {
                 let answer = self.inner.node.ask_at(operation, &methods::SUPPLIER, &request, now).await?;
                 answer.supplier.map(Arc::new).ok_or_else(|| QueryError::malformed(operation, "no supplier"))
             };
-            self.live(&self.inner.facts.suppliers, operator, read).await
+            self.live(&self.facts().suppliers, operator, read).await
         })
     }
 
@@ -374,7 +410,7 @@ impl Chain {
                 let answer = self.inner.node.ask_at(operation, &methods::SERVICE, &request, now).await?;
                 answer.service.map(Arc::new).ok_or_else(|| QueryError::malformed(operation, "no service"))
             };
-            self.live(&self.inner.facts.services, id, read).await
+            self.live(&self.facts().services, id, read).await
         })
     }
 
@@ -394,7 +430,7 @@ impl Chain {
                 let params = answer.params.ok_or_else(|| QueryError::malformed(operation, "no parameters"))?;
                 params::Proof::try_from(&params).map_err(|error| QueryError::malformed(operation, error.to_string()))
             };
-            self.live(&self.inner.facts.proof_params, &(), read).await
+            self.live(&self.facts().proof_params, &(), read).await
         })
     }
 
@@ -414,7 +450,7 @@ impl Chain {
                 let params = answer.params.ok_or_else(|| QueryError::malformed(operation, "no parameters"))?;
                 Ok(params::Session::from(&params))
             };
-            self.live(&self.inner.facts.session_params, &(), read).await
+            self.live(&self.facts().session_params, &(), read).await
         })
     }
 
@@ -432,21 +468,8 @@ impl Chain {
         T: Clone,
     {
         let now = self.height();
-        if let Some(known) = cache.get(key) {
-            if known.height >= now {
-                return known.answer;
-            }
-            cache.remove(key);
-        }
-        let found = cache
-            .get_or_insert_async(key, async {
-                match Box::pin(read(now)).await {
-                    Err(error) if error.is_passing() => Err(error),
-                    answer => Ok(Live { height: now, answer }),
-                }
-            })
-            .await?;
-        found.answer
+        let read = async { Box::pin(read(now)).await };
+        fact(cache, key, now, |known| known.height >= now, read).await
     }
 
     /// Returns the public key an account has published, `None` while it has not. Pinned once published.
@@ -455,7 +478,7 @@ impl Chain {
     /// [`QueryError`], but not of the kind `NotFound`: an unknown account has no key.
     pub fn public_key<'a>(&'a self, address: &'a str) -> Asked<'a, Option<PublicKey>> {
         Box::pin(async move {
-            if let Some(key) = self.inner.facts.keys.get(address) {
+            if let Some(key) = self.facts().keys.get(address) {
                 return Ok(Some(key));
             }
             let account = match self.account(address).await {
@@ -463,7 +486,7 @@ impl Chain {
                 account => account?,
             };
             if let Some(key) = account.public_key {
-                self.inner.facts.keys.insert(address.into(), key);
+                self.facts().keys.insert(address.into(), key);
             }
             Ok(account.public_key)
         })

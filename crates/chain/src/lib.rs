@@ -13,7 +13,9 @@
 //!
 //! - A fact is either *pinned*, true for ever once true (a session, parameters at a height, a block's hash, an account's
 //!   public key), or *live*, and then it is never older than the newest block this process has seen.
-//! - Blocks are given in order of height; [`Blocks::after`] skips none, however late its caller is.
+//! - Blocks are given in order of height; [`Blocks::after`] skips none, however late its caller is. The height never goes
+//!   back for a node that is behind. A chain whose blocks are others than they were (a development chain that was restored)
+//!   is followed from there, and every fact read before is forgotten.
 //! - With several endpoints one that does not answer for the chain is left for the next; what the chain *answers* through
 //!   one, a refusal too, is never asked again elsewhere.
 //! - A refusal is known by the chain's own code and words. Any other error is passing: it is cached by nothing here.
@@ -35,6 +37,7 @@ mod verdict;
 use std::sync::Arc;
 use std::time::Duration;
 
+use arc_swap::ArcSwap;
 use pocket_config::common::PocketNode;
 use pocket_runtime::shutdown::Shutdown;
 
@@ -57,7 +60,8 @@ struct Inner {
     node: Arc<node::Node>,
     rpc: Arc<rpc::Rpc>,
     blocks: Blocks,
-    facts: facts::Cache,
+    /// Replaced as a whole when the chain turns out to have another history.
+    facts: ArcSwap<facts::Cache>,
 }
 
 impl Chain {
@@ -93,7 +97,9 @@ impl Chain {
         let blocks = Blocks::follow(rpc.clone(), first.block, follow, shutdown.clone());
         let id = first.chain_id;
         tracing::info!(chain = %id, height = blocks.height(), "connected to a full node");
-        Ok(Self { inner: Arc::new(Inner { id, node, rpc, blocks, facts: facts::Cache::new() }) })
+        Ok(Self {
+            inner: Arc::new(Inner { id, node, rpc, blocks, facts: ArcSwap::from_pointee(facts::Cache::new(0)) }),
+        })
     }
 
     /// The chain's id, as transactions are signed for.

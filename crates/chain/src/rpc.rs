@@ -9,7 +9,7 @@ use pocket_runtime::http::{Client, ClientOptions, Request, StatusCode};
 use serde::Deserialize;
 use serde_json::Value;
 
-use crate::blocks::Block;
+use crate::blocks::{Block, Found};
 use crate::error::{ConnectError, QueryError, QueryErrorKind};
 use crate::events::BlockResults;
 
@@ -117,19 +117,19 @@ impl Rpc {
     }
 
     async fn first(&self) -> Result<First, QueryError> {
-        let block = self.latest_block().await?;
+        let Found { block, .. } = self.latest_block().await?;
         let status = self.call("ask a node for its status", "status", serde_json::json!({})).await?;
         let chain_id = status["node_info"]["network"].as_str().unwrap_or_default().to_owned();
         Ok(First { chain_id, block })
     }
 
-    pub(crate) async fn latest_block(&self) -> Result<Block, QueryError> {
+    pub(crate) async fn latest_block(&self) -> Result<Found, QueryError> {
         let operation = "read the newest block";
         let result = self.call(operation, "block", serde_json::json!({})).await?;
         parse_block(operation, &result)
     }
 
-    pub(crate) async fn block(&self, height: i64) -> Result<Block, QueryError> {
+    pub(crate) async fn block(&self, height: i64) -> Result<Found, QueryError> {
         let operation = "read a block";
         let params = serde_json::json!({"height": height.to_string()});
         let result = self.call(operation, "block", params).await?;
@@ -215,13 +215,15 @@ fn chain_of(error: &dyn std::error::Error) -> String {
     text
 }
 
-fn parse_block(operation: &'static str, result: &Value) -> Result<Block, QueryError> {
+fn parse_block(operation: &'static str, result: &Value) -> Result<Found, QueryError> {
     let malformed = |what: &str| QueryError::malformed(operation, format!("the block has no {what}"));
     let header = &result["block"]["header"];
     let height = header["height"].as_str().and_then(|text| text.parse().ok()).ok_or_else(|| malformed("height"))?;
-    let hash = result["block_id"]["hash"].as_str().and_then(|text| hex::decode(text).ok());
-    let hash = hash.and_then(|bytes| bytes.try_into().ok()).ok_or_else(|| malformed("hash"))?;
+    let hash = |id: &Value| hex::decode(id["hash"].as_str()?).ok()?.try_into().ok();
+    // The first block has none before it.
+    let parent = hash(&header["last_block_id"]);
+    let hash = hash(&result["block_id"]).ok_or_else(|| malformed("hash"))?;
     let time =
         header["time"].as_str().and_then(|text| text.parse::<UnixTime>().ok()).ok_or_else(|| malformed("time"))?;
-    Ok(Block { height, hash, time })
+    Ok(Found { block: Block { height, hash, time }, parent })
 }

@@ -3,6 +3,7 @@
 mod claims;
 mod connections;
 mod fallback;
+mod histories;
 mod lagging;
 mod passing;
 

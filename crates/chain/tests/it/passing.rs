@@ -5,6 +5,7 @@ use std::time::Duration;
 use pocket_chain::{Chain, QueryErrorKind};
 use pocket_proto::pocket::devnet::v1::{Fault, FaultKind};
 use pocket_runtime::shutdown;
+use pocket_testbed::proxy::Node;
 
 use crate::{APP1, Case, PATIENCE, SUPPLIER1, start};
 
@@ -99,4 +100,23 @@ async fn what_a_node_has_forgotten_of_blocks_is_no_refusal() {
     }
     let far = chain.blocks().at(10_000).await.expect_err("it has not come");
     assert_eq!(far.kind, QueryErrorKind::Ahead, "{far}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn those_who_ask_at_the_same_time_share_what_came_of_it() {
+    let case = start("block_time_ms: 60000").await;
+    let node = Node::start(case.devnet.running.grpc_addr.to_string()).await.expect("a node");
+    let (_trigger, shutdown) = shutdown::channel(Duration::from_millis(100));
+    let mut settings = case.devnet.node();
+    settings.query_node_grpc_url = node.address().to_string();
+    let chain = Chain::connect(&settings, PATIENCE, &shutdown).await.expect("connected");
+    // Each asker by itself would wait until it is over that the node has not come so far.
+    node.refuse(SESSION, 2, "codespace sdk code 26: invalid height: cannot query with height in the future");
+    let ask = || chain.session(APP1, "develop-http", 0);
+    let answers = futures_util::future::join_all((0..32).map(|_| ask())).await;
+    assert!(answers.iter().all(|answer| answer.as_ref().is_err_and(|error| error.kind == QueryErrorKind::Ahead)));
+    let alone = node.calls(SESSION);
+    assert!(alone < 32, "{alone} calls: one asker, and the others with it");
+    node.refuse_nothing();
+    ask().await.expect("nobody keeps it");
 }
