@@ -20,11 +20,11 @@ const SECOND_LOOK: Duration = Duration::from_millis(100);
 /// Looks after each block until `shutdown`.
 pub(crate) async fn run(miner: Arc<Miner>, ready: Ready, heartbeat: Heartbeat, shutdown: Shutdown) {
     let blocks = miner.chain.blocks().clone();
-    let mut seen = 0;
+    let mut last = None;
     let mut wrong = false;
     loop {
-        let Some(block) = shutdown.unless_triggered(blocks.reached(seen + 1)).await else { return };
-        seen = block.height;
+        let Some(block) = shutdown.unless_triggered(blocks.next(last)).await else { return };
+        last = Some(block);
         heartbeat.beat();
         miner.metrics.height.set(block.height);
         miner.metrics.ha_height.set(block.height);

@@ -96,15 +96,14 @@ impl Keeper {
     async fn serve(&self, tenure: &Arc<Tenure>, shutdown: &Shutdown) {
         let _renewing = task::spawn("renew lease", renew(tenure.clone())).abort_on_drop();
         let blocks = self.miner.chain.blocks().clone();
-        let mut seen = 0;
+        let mut last = None;
         while !tenure.is_ended() {
             let block = tokio::select! {
                 biased;
                 () = tenure.ended() => break,
-                block = blocks.reached(seen + 1) => block,
+                block = blocks.next(last) => block,
             };
-            // A development chain that was restored goes back; it is followed from there.
-            seen = block.height;
+            last = Some(block);
             let begun = clock::now();
             tokio::select! {
                 biased;

@@ -188,6 +188,7 @@ pub(crate) async fn watch(pipeline: Arc<Pipeline>, needs: Needs, shutdown: Shutd
     let mut keeps_time = false;
     loop {
         let now = pipeline.chain.height();
+        // Lower on a development chain that was restored.
         if now != height {
             (height, seen) = (now, clock::now());
         }
