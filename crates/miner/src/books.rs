@@ -43,7 +43,7 @@ pub(crate) async fn run(miner: Arc<Miner>, ready: Ready, heartbeat: Heartbeat, s
                 if ledger.balances() {
                     wrong = false;
                 } else if !std::mem::replace(&mut wrong, true) {
-                    tracing::error!(height = block.height, differences = ?ledger.differences(), "the ledger does not balance");
+                    tracing::error!(height = block.height, differences = words(&ledger), "the ledger does not balance");
                 }
             }
             Err(error) => tracing::warn!(%error, "the ledger could not be read"),
@@ -64,8 +64,16 @@ async fn read(miner: &Miner) -> Result<Ledger, StoreError> {
     }
     tokio::time::sleep(SECOND_LOOK).await;
     let second = miner.store.ledger(None).await?;
-    tracing::debug!(took = ?(clock::now() - begun), first = ?first.differences(), second = ?second.differences(), "second look at the ledger");
+    let seconds = (clock::now() - begun).as_secs_f64();
+    tracing::debug!(seconds, first = words(&first), second = words(&second), "second look at the ledger");
     Ok(second)
+}
+
+/// Returns the equations that do not hold, as people write them.
+fn words(ledger: &Ledger) -> String {
+    let differences = ledger.differences();
+    let wrong = differences.iter().filter(|(_, difference)| *difference != 0);
+    wrong.map(|(equation, difference)| format!("{equation} {difference:+}")).collect::<Vec<_>>().join(", ")
 }
 
 fn show(miner: &Miner, ledger: &Ledger) {

@@ -319,7 +319,11 @@ async fn a_node_that_is_behind_the_miners_ends_sessions_when_they_do_and_is_not_
     assert_eq!(late.status, 504, "{}", late.text());
     gate.open();
     until("it is not ready", || async { world.get(health, "/ready").await.status == 503 }).await;
-    assert!(world.get(health, "/ready").await.text().contains("behind"), "{}", world.get(health, "/ready").await.text());
+    assert!(
+        world.get(health, "/ready").await.text().contains("behind"),
+        "{}",
+        world.get(health, "/ready").await.text()
+    );
 }
 
 #[tokio::test]

@@ -132,7 +132,11 @@ async fn while_taken(stream: impl Future<Output = ()>, patience: Duration) {
         }
         let Some(piece) = progress.waiting() else { return Poll::Pending };
         standstill.poll_too_long(piece, cx).map(|()| {
-            tracing::debug!(piece, seconds = patience.as_secs_f64(), "an answer that its client does not take is reset");
+            tracing::debug!(
+                piece,
+                seconds = patience.as_secs_f64(),
+                "an answer that its client does not take is reset"
+            );
         })
     })
     .await;
