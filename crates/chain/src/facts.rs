@@ -481,7 +481,7 @@ impl Chain {
             if let Some(key) = self.facts().keys.get(address) {
                 return Ok(Some(key));
             }
-            let account = match self.account(address).await {
+            let account = match self.account_now(address).await {
                 Err(error) if error.is_not_found() => return Ok(None),
                 account => account?,
             };

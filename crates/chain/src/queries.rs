@@ -12,6 +12,8 @@ use crate::Chain;
 use crate::error::{Asked, QueryError};
 use crate::methods;
 
+const READ_ACCOUNT: &str = "read an account";
+
 /// Claims asked for at once.
 const CLAIMS_PAGE: u64 = 1_000;
 
@@ -30,27 +32,21 @@ pub struct Account {
 }
 
 impl Chain {
-    /// Returns an account as of the newest block seen. Not cached.
+    /// Returns an account as the node knows it, which may be behind: its number and a published key never change. Not cached.
     ///
     /// # Errors
-    /// [`QueryError`], of the kind `NotFound` if the account does not exist.
+    /// [`QueryError`], of the kind `NotFound` if the account does not exist, or did not yet.
     pub fn account<'a>(&'a self, address: &'a str) -> Asked<'a, Account> {
         Box::pin(async move {
-            let operation = "read an account";
             let request = auth::QueryAccountRequest { address: address.to_owned() };
-            let answer = self.inner.node.ask_at(operation, &methods::ACCOUNT, &request, self.height()).await?;
-            let any = answer.account.ok_or_else(|| QueryError::malformed(operation, "no account"))?;
-            let malformed = |error: prost::DecodeError| QueryError::malformed(operation, error.to_string());
-            let account = match any.type_url.as_str() {
-                "/cosmos.auth.v1beta1.BaseAccount" => auth::BaseAccount::decode(&*any.value).map_err(malformed)?,
-                "/cosmos.auth.v1beta1.ModuleAccount" => {
-                    auth::ModuleAccount::decode(&*any.value).map_err(malformed)?.base_account.unwrap_or_default()
-                }
-                other => return Err(QueryError::malformed(operation, format!("an account of type {other}"))),
-            };
-            let public_key = account.pub_key.as_ref().and_then(secp256k1_key);
-            Ok(Account { number: account.account_number, sequence: account.sequence, public_key })
+            read_account(self.inner.node.ask(READ_ACCOUNT, &methods::ACCOUNT, &request).await?)
         })
+    }
+
+    /// Returns an account as of the newest block seen.
+    pub(crate) async fn account_now(&self, address: &str) -> Result<Account, QueryError> {
+        let request = auth::QueryAccountRequest { address: address.to_owned() };
+        read_account(self.inner.node.ask_at(READ_ACCOUNT, &methods::ACCOUNT, &request, self.height()).await?)
     }
 
     /// Returns the spendable upokt of an account as of the newest block seen. Not cached.
@@ -112,6 +108,20 @@ impl Chain {
             Err(QueryError::malformed(operation, "the pages do not end"))
         })
     }
+}
+
+fn read_account(answer: auth::QueryAccountResponse) -> Result<Account, QueryError> {
+    let any = answer.account.ok_or_else(|| QueryError::malformed(READ_ACCOUNT, "no account"))?;
+    let malformed = |error: prost::DecodeError| QueryError::malformed(READ_ACCOUNT, error.to_string());
+    let account = match any.type_url.as_str() {
+        "/cosmos.auth.v1beta1.BaseAccount" => auth::BaseAccount::decode(&*any.value).map_err(malformed)?,
+        "/cosmos.auth.v1beta1.ModuleAccount" => {
+            auth::ModuleAccount::decode(&*any.value).map_err(malformed)?.base_account.unwrap_or_default()
+        }
+        other => return Err(QueryError::malformed(READ_ACCOUNT, format!("an account of type {other}"))),
+    };
+    let public_key = account.pub_key.as_ref().and_then(secp256k1_key);
+    Ok(Account { number: account.account_number, sequence: account.sequence, public_key })
 }
 
 fn secp256k1_key(any: &prost_types::Any) -> Option<PublicKey> {
