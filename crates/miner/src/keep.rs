@@ -172,7 +172,6 @@ impl Tenure {
 
     /// Does what is due after the block at `height`; returns whether a seal still waits for ingest.
     async fn step(&self, height: Height) -> bool {
-        self.close_ended(height).await;
         let cells = self.cells();
         let mut wanted = false;
         for cell in &cells {
@@ -202,8 +201,12 @@ impl Tenure {
                 session.drop_trie();
             }
         }
-        // Neither waits for the other.
-        tokio::join!(self.submit(Kind::Claim, claims, height), self.submit(Kind::Proof, proofs, height));
+        // None waits for another.
+        tokio::join!(
+            self.submit(Kind::Claim, claims, height),
+            self.submit(Kind::Proof, proofs, height),
+            self.close_ended(height)
+        );
         undrained
     }
 

@@ -172,8 +172,15 @@ impl Tenure {
     /// Closes the log to every session whose seal is due after the block at `height`, known here or not: a relayer may be
     /// late with the first relay of one.
     pub(crate) async fn close_ended(&self, height: Height) {
-        if let Err(error) = self.try_close_ended(height).await {
-            tracing::debug!(supplier = %self.supplier, height, %error, "sessions could not be closed; trying again after the next block");
+        // A node that lags must not keep claims waiting.
+        match tokio::time::timeout(CLOSE_PATIENCE, self.try_close_ended(height)).await {
+            Ok(Ok(())) => {}
+            Ok(Err(error)) => tracing::debug!(
+                supplier = %self.supplier, height, %error, "sessions could not be closed; trying again after the next block"
+            ),
+            Err(_) => tracing::debug!(
+                supplier = %self.supplier, height, "sessions could not be closed in time; trying again after the next block"
+            ),
         }
     }
 
@@ -287,6 +294,9 @@ impl Tenure {
         Ok(self.miner.store.log_stats(&self.supplier).await?.length == 0)
     }
 }
+
+/// How long a step waits for sessions to be closed that are not known here.
+const CLOSE_PATIENCE: std::time::Duration = std::time::Duration::from_millis(250);
 
 /// Sessions looked back over for the last one whose seal is due; windows reach back over fewer on every known network.
 const SESSIONS_BACK_MAX: usize = 16;
