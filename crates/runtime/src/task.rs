@@ -123,6 +123,61 @@ where
     Task { name, state: State::Running(tokio::spawn(watched(name, future))) }
 }
 
+/// Runs `future` to its end: where it is awaited, as long as somebody awaits it, and from then on as a task called `name`.
+///
+/// For work that must not be lost with its caller. It costs no task while the caller stays. If it is given up outside of a
+/// runtime, as when that ends, the work ends too. A panic is logged and counted, and an error.
+pub fn to_the_end<F>(name: &'static str, future: F) -> ToTheEnd<F::Output>
+where
+    F: Future + Send + 'static,
+    F::Output: Send + 'static,
+{
+    let caught = AssertUnwindSafe(future).catch_unwind();
+    ToTheEnd {
+        name,
+        rest: Some(Box::pin(caught.map(move |result| result.map_err(|payload| panicked(name, &*payload))))),
+    }
+}
+
+/// Work that goes on without whoever awaits it; see [`to_the_end`].
+#[must_use = "await the work; dropped it goes on alone"]
+pub struct ToTheEnd<T: Send + 'static> {
+    name: &'static str,
+    // None once it has ended.
+    rest: Option<Pin<Box<dyn Future<Output = Result<T, TaskError>> + Send>>>,
+}
+
+impl<T: Send + 'static> Future for ToTheEnd<T> {
+    type Output = Result<T, TaskError>;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let name = self.name;
+        let Some(rest) = &mut self.rest else { return Poll::Ready(Err(TaskError::Aborted { name })) };
+        let polled = rest.as_mut().poll(cx);
+        if polled.is_ready() {
+            self.rest = None;
+        }
+        polled
+    }
+}
+
+impl<T: Send + 'static> Drop for ToTheEnd<T> {
+    fn drop(&mut self) {
+        if let Some(rest) = self.rest.take()
+            && tokio::runtime::Handle::try_current().is_ok()
+        {
+            drop(spawn(self.name, rest));
+        }
+    }
+}
+
+impl<T: Send + 'static> std::fmt::Debug for ToTheEnd<T> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let ended = self.rest.is_none();
+        f.debug_struct("ToTheEnd").field("name", &self.name).field("ended", &ended).finish_non_exhaustive()
+    }
+}
+
 /// Runs `work`, which may block, on the pool for such work; in a simulated world at once, on the spot.
 #[expect(clippy::disallowed_methods, reason = "this is the door to spawning")]
 pub fn blocking<T: Send + 'static>(name: &'static str, work: impl FnOnce() -> T + Send + 'static) -> Task<T> {
