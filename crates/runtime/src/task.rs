@@ -14,6 +14,7 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use futures_util::FutureExt;
+use futures_util::future::BoxFuture;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::task::{AbortHandle, JoinHandle, JoinSet};
 use tokio::time::Instant;
@@ -144,7 +145,7 @@ where
 pub struct ToTheEnd<T: Send + 'static> {
     name: &'static str,
     // None once it has ended.
-    rest: Option<Pin<Box<dyn Future<Output = Result<T, TaskError>> + Send>>>,
+    rest: Option<BoxFuture<'static, Result<T, TaskError>>>,
 }
 
 impl<T: Send + 'static> Future for ToTheEnd<T> {
