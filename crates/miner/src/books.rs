@@ -84,12 +84,14 @@ fn show(miner: &Miner, ledger: &Ledger) {
         ("served", ledger.served),
         ("skipped", ledger.skipped),
         ("logged", ledger.logged),
+        ("foreign", ledger.foreign),
         ("spooled", ledger.spooled),
         ("lost_before_log", ledger.lost_before_log),
         ("leaves", ledger.leaves),
         ("collapsed", ledger.collapsed),
         ("rejected", ledger.rejected),
         ("pending", ledger.pending),
+        ("taken", ledger.taken),
         ("claimed", ledger.claimed),
         ("unclaimed", ledger.unclaimed),
         ("open", ledger.open),
@@ -130,4 +132,16 @@ async fn count_sessions(miner: &Miner) {
         miner.metrics.sessions.with_label_values(&[state]).set(count);
     }
     miner.metrics.trie_bytes.set(i64::try_from(bytes).unwrap_or(i64::MAX));
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn differences_are_told_in_words() {
+        assert_eq!(words(&Ledger::default()), "");
+        let ledger = Ledger { leaves: 300, open: 290, ..Ledger::default() };
+        assert_eq!(words(&ledger), "logged -300, leaves +10");
+    }
 }

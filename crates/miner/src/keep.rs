@@ -15,7 +15,6 @@ use pocket_runtime::{clock, task};
 use pocket_store::{Lease, LeaseError, LeaseName, SessionState};
 
 use crate::claims;
-use crate::ledger::Unclaimed;
 use crate::lifecycle::{self, Due};
 use crate::miner::Miner;
 use crate::session::Session;
@@ -276,7 +275,7 @@ impl Tenure {
                 return Ok(Next::Rest);
             }
             Due::ClaimMissed => {
-                self.give_up(session, Unclaimed::Window, height).await.map_err(|error| ("give_up", error))?;
+                self.missed(session, height).await.map_err(|error| ("give_up", error))?;
             }
             Due::ClaimVerdict => {
                 // As of this height: a claim that is not there now will not come.

@@ -9,6 +9,7 @@ mod faults;
 mod lifecycle;
 mod losses;
 mod nodes;
+mod others;
 mod process;
 mod refusals;
 mod restarts;
@@ -108,6 +109,12 @@ fn in_memory() -> Vec<Test> {
         }),
         ("relays_of_sessions_far_ahead_of_a_miner_wait_and_keep_no_others_from_counting", |backend| {
             run(nodes::relays_of_sessions_far_ahead_of_a_miner_wait_and_keep_no_others_from_counting(backend));
+        }),
+        ("a_session_that_another_miner_claimed_is_told_as_such", |backend| {
+            run(others::a_session_that_another_miner_claimed_is_told_as_such(backend));
+        }),
+        ("what_another_miner_was_paid_is_not_taken_for_ours", |backend| {
+            run(others::what_another_miner_was_paid_is_not_taken_for_ours(backend));
         }),
         ("an_unknown_flag_is_refused", |_| process::an_unknown_flag_is_refused()),
         ("wrong_settings_are_refused_with_what_to_write", |_| process::wrong_settings_are_refused_with_what_to_write()),
