@@ -53,6 +53,6 @@ $(DENY):
 bench: ## Measures what a signature, a leaf, a relay and a claim cost
 	cargo bench --workspace $(ARGS)
 
-chaos: testbed ## Kills processes under load, twenty and ten times over
+chaos: testbed ## Kills each process twenty times under load, and cuts connections
 	POCKET_TESTBED=required cargo test --workspace --no-run --quiet
 	POCKET_TESTBED=required cargo test --workspace --test chaos -- --ignored --nocapture $(ARGS)

@@ -3,8 +3,14 @@
 //! The node's event stream says that there is a block; the block itself is read by height, because only that answer has
 //! its hash. While the stream is silent or broken the newest block is polled for, so a proxy that eats `WebSocket`s costs
 //! a moment and never a session.
+//!
+//! The height never goes back for a node that is behind: an endpoint failed over to, or another node behind the same name.
+//! Only a development chain that was restored goes back, and is followed once it shows a block that cannot belong to what
+//! was seen before: see [`seen`].
 
-use std::collections::BTreeMap;
+mod seen;
+
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -20,8 +26,8 @@ use tokio_tungstenite::tungstenite::protocol::WebSocketConfig;
 use crate::error::QueryError;
 use crate::rpc::Rpc;
 
-/// Blocks kept for those who come late; further back they are read from the node again.
-const KEPT_MAX: usize = 256;
+pub(crate) use self::seen::Found;
+use self::seen::{Place, Seen};
 
 /// A gap longer than this is jumped: whoever needs those blocks asks for them.
 const GAP_MAX: i64 = 256;
@@ -65,17 +71,13 @@ struct Shared {
     /// Told of each new block. Waiters wake in the order they came, so that a simulated world tells one story: a
     /// `watch` channel would wake them in an order of its own.
     changed: Notify,
-}
-
-struct Seen {
-    latest: Block,
-    /// The last blocks by height.
-    kept: BTreeMap<i64, Block>,
+    /// How often everything seen before was undone; beside the lock, since it is looked at for every fact.
+    histories: AtomicU64,
 }
 
 impl Shared {
     fn latest(&self) -> Block {
-        self.lock().latest
+        self.lock().latest()
     }
 
     fn lock(&self) -> MutexGuard<'_, Seen> {
@@ -85,14 +87,18 @@ impl Shared {
 
 impl Blocks {
     pub(crate) fn follow(rpc: Arc<Rpc>, first: Block, options: FollowOptions, shutdown: Shutdown) -> Self {
-        let seen = Seen { latest: first, kept: BTreeMap::from([(first.height, first)]) };
-        let shared = Arc::new(Shared { rpc, seen: Mutex::new(seen), changed: Notify::new() });
+        let shared = Arc::new(Shared {
+            rpc,
+            seen: Mutex::new(Seen::new(first)),
+            changed: Notify::new(),
+            histories: AtomicU64::new(0),
+        });
         let follower = Follower { shared: shared.clone(), options };
         drop(task::spawn("chain blocks", follower.run(shutdown)));
         Self { shared }
     }
 
-    /// The newest block seen.
+    /// The newest block seen. Its height grows; it falls only on a development chain that was restored.
     pub fn latest(&self) -> Block {
         self.shared.latest()
     }
@@ -102,15 +108,30 @@ impl Blocks {
         self.latest().height
     }
 
+    /// How often the chain turned out to have another history, so that nothing known of it holds any more.
+    pub(crate) fn histories(&self) -> u64 {
+        self.shared.histories.load(Ordering::Acquire)
+    }
+
     /// Waits until a block at or above `height` has been seen, and returns the newest.
     pub async fn reached(&self, height: i64) -> Block {
+        self.newest_that(|latest| latest.height >= height).await
+    }
+
+    /// Waits until the newest block is another than `last`, and returns it. That is a higher one; or, on a development chain
+    /// that was restored, perhaps a lower one, which is the next to act on all the same.
+    pub async fn next(&self, last: Option<Block>) -> Block {
+        self.newest_that(|latest| last != Some(*latest)).await
+    }
+
+    async fn newest_that(&self, is_it: impl Fn(&Block) -> bool) -> Block {
         loop {
             let changed = self.shared.changed.notified();
             tokio::pin!(changed);
             // Registered before looking, so that a block between the two is not slept through.
             changed.as_mut().enable();
             let latest = self.latest();
-            if latest.height >= height {
+            if is_it(&latest) {
                 return latest;
             }
             changed.await;
@@ -134,11 +155,11 @@ impl Blocks {
         if let Some(block) = self.kept(height) {
             return Ok(block);
         }
-        self.shared.rpc.block(height).await
+        self.shared.rpc.block(height).await.map(|found| found.block)
     }
 
     fn kept(&self, height: i64) -> Option<Block> {
-        self.shared.lock().kept.get(&height).copied()
+        self.shared.lock().kept(height)
     }
 }
 
@@ -221,58 +242,70 @@ impl Follower {
 
     async fn poll_once(&self) {
         match self.shared.rpc.latest_block().await {
-            Ok(block) => self.fill_and_publish(block).await,
+            Ok(found) => self.fill_and_publish(&found).await,
             Err(error) => tracing::debug!(%error, "polling for the newest block failed"),
         }
     }
 
     async fn advance_to(&self, height: i64) {
-        if height <= self.shared.latest().height {
-            return;
-        }
+        // An old height too: it may be another block.
         match self.shared.rpc.block(height).await {
-            Ok(block) => self.fill_and_publish(block).await,
+            Ok(found) => self.fill_and_publish(&found).await,
             Err(error) => tracing::debug!(%error, height, "an announced block could not be read yet"),
         }
     }
 
-    /// Publishes `block`, and before it every block between the last one and it.
-    async fn fill_and_publish(&self, block: Block) {
+    /// Publishes a block that the node shows, and before it every block between the last one and it.
+    async fn fill_and_publish(&self, found: &Found) {
         let known = self.shared.latest().height;
-        if block.height < known {
-            // A chain does not go back; a development chain that was restored from a snapshot does.
-            if known - block.height > 1 {
-                tracing::warn!(height = block.height, known, "the chain went back; following it from there");
-                self.shared.lock().kept.clear();
-                self.publish(block);
-            }
-            return;
-        }
-        if block.height == known {
-            return;
-        }
-        if block.height - known <= GAP_MAX {
-            for height in known + 1..block.height {
-                match self.shared.rpc.block(height).await {
-                    Ok(missed) => self.publish(missed),
-                    Err(error) => {
-                        tracing::debug!(%error, height, "a block in between could not be read");
-                        break;
-                    }
+        let height = found.block.height;
+        if height - known > GAP_MAX {
+            // Those in between, which are jumped, do not show whether the history is still the one that was followed.
+            self.read_and_publish(known).await;
+        } else {
+            for between in known + 1..height {
+                if !self.read_and_publish(between).await {
+                    break;
                 }
             }
         }
-        self.publish(block);
+        self.publish(found);
     }
 
-    fn publish(&self, block: Block) {
-        {
-            let mut seen = self.shared.lock();
-            seen.latest = block;
-            seen.kept.insert(block.height, block);
-            while seen.kept.len() > KEPT_MAX {
-                seen.kept.pop_first();
+    /// Returns whether the block could be read.
+    async fn read_and_publish(&self, height: i64) -> bool {
+        match self.shared.rpc.block(height).await {
+            Ok(found) => {
+                self.publish(&found);
+                true
             }
+            Err(error) => {
+                tracing::debug!(%error, height, "a block in between could not be read");
+                false
+            }
+        }
+    }
+
+    fn publish(&self, found: &Found) {
+        let height = found.block.height;
+        let (known, place) = {
+            let mut seen = self.shared.lock();
+            let (known, place) = (seen.latest().height, seen.take(found));
+            if place == Place::OtherHistory {
+                self.shared.histories.fetch_add(1, Ordering::AcqRel);
+            }
+            (known, place)
+        };
+        match place {
+            Place::Old if height == known => return,
+            Place::Old => {
+                tracing::debug!(height, known, "a node is behind");
+                return;
+            }
+            Place::OtherHistory => {
+                tracing::warn!(height, known, "the chain has another history than it had; following it from there");
+            }
+            Place::Newer => {}
         }
         self.shared.changed.notify_waiters();
     }

@@ -55,7 +55,8 @@ pub struct QueryError {
 /// in every crate and binary that awaits it.
 pub type Asked<'a, T> = Pin<Box<dyn Future<Output = Result<T, QueryError>> + Send + 'a>>;
 
-/// Kinds of failed questions.
+/// Kinds of failed questions. Only the first two are the chain's word, known by its own codes and texts; all others say
+/// that the chain's answer is not known, and must have no lasting effect.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum QueryErrorKind {
     /// The chain has no such thing.
@@ -64,10 +65,17 @@ pub enum QueryErrorKind {
     Refused,
     /// The node has not come that far yet: ask again after a block.
     Ahead,
-    /// No endpoint answered: ask again.
+    /// No endpoint said anything about the chain: none was reached, or what it said is about itself, such as a limit, a
+    /// broken connection or a height it has forgotten. Ask again.
     Unavailable,
-    /// An answer that is none.
+    /// An answer that is none. Ask again.
     Malformed,
+}
+
+impl QueryErrorKind {
+    pub(crate) fn is_refusal(self) -> bool {
+        matches!(self, Self::NotFound | Self::Refused)
+    }
 }
 
 impl QueryError {
@@ -79,9 +87,10 @@ impl QueryError {
         Self::new(operation, QueryErrorKind::Malformed, message)
     }
 
-    /// Whether the same question may get an answer later.
+    /// Whether the same question may get an answer later, since this was not the chain's. Everything is that is not known
+    /// to be a refusal; it must have no lasting effect.
     pub fn is_passing(&self) -> bool {
-        matches!(self.kind, QueryErrorKind::Ahead | QueryErrorKind::Unavailable)
+        !self.kind.is_refusal()
     }
 
     /// Whether the chain has no such thing.

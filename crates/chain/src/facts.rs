@@ -1,9 +1,11 @@
 //! What the chain says: queries, and the one cache of their answers.
 //!
 //! Pinned facts are kept by a bounded cache and never asked twice; live ones are kept with the height they were read at,
-//! and asked again once there is a newer block. Concurrent askers of the same fact share one query.
+//! and asked again once there is a newer block. Concurrent askers of the same fact share one query and what came of it, also
+//! when that is no answer, which nobody else gets.
 
 use std::collections::BTreeMap;
+use std::convert::Infallible;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use pocket_crypto::keys::PublicKey;
@@ -18,6 +20,10 @@ use quick_cache::sync::Cache as Quick;
 use crate::Chain;
 use crate::error::{Asked, QueryError, QueryErrorKind};
 use crate::methods;
+
+/// Blocks beyond the newest one seen for which a session is asked for: others may see a block before we do. For heights
+/// farther away a node need not be asked, since only a node far behind, or a caller who is mistaken, makes them so.
+const SESSION_AHEAD_MAX: i64 = 16;
 
 /// Sessions kept.
 const SESSIONS_MAX: usize = 16_384;
@@ -131,7 +137,7 @@ struct Live<T> {
 
 pub(crate) struct Cache {
     sessions: Quick<SessionKey, Live<Arc<Session>>>,
-    shared: Quick<i64, params::Shared>,
+    shared: Quick<i64, Live<params::Shared>>,
     keys: Quick<String, PublicKey>,
     rings: Quick<(Box<str>, i64), Live<Ring>>,
     applications: Quick<String, Live<Arc<application::Application>>>,
@@ -141,10 +147,12 @@ pub(crate) struct Cache {
     session_params: Quick<(), Live<params::Session>>,
     /// Heights at which a ring was read anew because a signature did not fit; bounds what forged requests can cost.
     ring_refreshes: Mutex<BTreeMap<Box<str>, i64>>,
+    /// The history of the chain that all this is of, by its number.
+    history: u64,
 }
 
 impl Cache {
-    pub(crate) fn new() -> Self {
+    pub(crate) fn new(history: u64) -> Self {
         Self {
             sessions: Quick::new(SESSIONS_MAX),
             shared: Quick::new(PARAMS_MAX),
@@ -156,69 +164,140 @@ impl Cache {
             proof_params: Quick::new(1),
             session_params: Quick::new(1),
             ring_refreshes: Mutex::new(BTreeMap::new()),
+            history,
         }
+    }
+
+    fn may_refresh(&self, application: &str, now: i64) -> bool {
+        let mut refreshes = self.ring_refreshes.lock().unwrap_or_else(PoisonError::into_inner);
+        if refreshes.get(application).is_some_and(|height| *height >= now) {
+            return false;
+        }
+        if refreshes.len() >= LIVE_MAX {
+            refreshes.clear();
+        }
+        refreshes.insert(application.into(), now);
+        true
     }
 }
 
+impl<T> Live<T> {
+    fn is_passing(&self) -> bool {
+        self.answer.as_ref().is_err_and(QueryError::is_passing)
+    }
+}
+
+/// Returns a fact from its cache while it is `good`; else it is read at `now` by whoever asks first, for all who ask
+/// meanwhile.
+async fn fact<K, Q, T>(
+    cache: &Quick<K, Live<T>>,
+    key: &Q,
+    now: i64,
+    good: impl Fn(&Live<T>) -> bool,
+    read: impl Future<Output = Result<T, QueryError>>,
+) -> Result<T, QueryError>
+where
+    K: std::hash::Hash + Eq,
+    Q: std::hash::Hash + Equivalent<K> + ToOwned<Owned = K> + ?Sized,
+    T: Clone,
+{
+    if let Some(known) = cache.get(key) {
+        if good(&known) {
+            return known.answer;
+        }
+        // Not what somebody has read anew since.
+        cache.remove_if(key, |known| !good(known));
+    }
+    let read = async { Ok::<_, Infallible>(Live { height: now, answer: read.await }) };
+    let Ok(found) = cache.get_or_insert_async(key, read).await;
+    if found.is_passing() {
+        // Those who waited have it too: each asking by itself, one after the other, would wait for ever longer. Nobody else
+        // shall have it.
+        cache.remove_if(key, Live::is_passing);
+    }
+    found.answer
+}
+
 impl Chain {
+    /// What is known of the chain as it is. Of another history than the present nothing is: what is pinned holds for ever in
+    /// one history only, as a session's id follows from the hash of a block.
+    fn facts(&self) -> Arc<Cache> {
+        let history = self.inner.blocks.histories();
+        let facts = self.inner.facts.load_full();
+        if facts.history == history {
+            return facts;
+        }
+        let anew = Arc::new(Cache::new(history));
+        // Answers of the old history that are still under way go to the old cache.
+        self.inner.facts.rcu(|facts| if facts.history < history { anew.clone() } else { facts.clone() });
+        self.inner.facts.load_full()
+    }
+
     /// Returns the shared parameters in force at `height`, which must not lie beyond the current session. Pinned.
     ///
     /// # Errors
     /// [`QueryError`].
     pub fn shared_at(&self, height: i64) -> Asked<'_, params::Shared> {
         Box::pin(async move {
-            let node = &self.inner.node;
-            self.inner
-                .facts
-                .shared
-                .get_or_insert_async(&height, async {
-                    let operation = "read the shared parameters at a height";
-                    let request = shared::QueryParamsAtHeightRequest { height };
-                    let answer = node.ask(operation, &methods::SHARED_PARAMS_AT_HEIGHT, &request).await?;
-                    let params = answer.params.ok_or_else(|| QueryError::malformed(operation, "no parameters"))?;
-                    Ok(params::Shared::from(&params))
-                })
-                .await
+            // A node that has seen less might not know of the change that made them.
+            self.shared_as_of(height, self.height()).await
         })
+    }
+
+    async fn shared_as_of(&self, height: i64, state: i64) -> Result<params::Shared, QueryError> {
+        let read = async {
+            let operation = "read the shared parameters at a height";
+            let request = shared::QueryParamsAtHeightRequest { height };
+            let answer = self.inner.node.ask_at(operation, &methods::SHARED_PARAMS_AT_HEIGHT, &request, state).await?;
+            let params = answer.params.ok_or_else(|| QueryError::malformed(operation, "no parameters"))?;
+            Ok(params::Shared::from(&params))
+        };
+        fact(&self.facts().shared, &height, state, |known| known.answer.is_ok(), read).await
     }
 
     /// Returns the session of an application and service that `height` falls in; 0 means now. Pinned.
     ///
-    /// A refusal (no such application, not staked for the service, no suppliers) is remembered until the next block.
+    /// The answer is that of a state at or after both `height` and the newest block seen, so that a node that is behind
+    /// refuses nothing. A refusal (no such application, not staked for the service, no suppliers) is remembered until the
+    /// next block.
     ///
     /// # Errors
-    /// [`QueryError`]; the kind is `Refused` for a session that cannot be, `Ahead` for a height still to come.
+    /// [`QueryError`]; the kind is `Refused` for a session that cannot be, `Ahead` for a height still to come, or that the
+    /// node has not come to.
     pub fn session<'a>(&'a self, application: &'a str, service: &'a str, height: i64) -> Asked<'a, Arc<Session>> {
         Box::pin(async move {
             let now = self.height();
             let height = if height == 0 { now } else { height };
-            let key = SessionRef { application, service, height };
-            let sessions = &self.inner.facts.sessions;
-            if let Some(known) = sessions.get(&key) {
-                if known.answer.is_ok() || known.height >= now {
-                    return known.answer;
-                }
-                sessions.remove(&key);
+            if height > now + SESSION_AHEAD_MAX {
+                let message = format!("height {height} is far ahead of the newest block seen, {now}");
+                return Err(QueryError::new("read a session", QueryErrorKind::Ahead, message));
             }
-            let found = sessions
-                .get_or_insert_async(&SessionKey::from(&key), async {
-                    match Box::pin(self.hydrate(application, service, height)).await {
-                        Err(error) if error.is_passing() => Err(error),
-                        answer => Ok(Live { height: now, answer }),
-                    }
-                })
-                .await?;
-            found.answer
+            let key = SessionRef { application, service, height };
+            let facts = self.facts();
+            let good = |known: &Live<_>| known.answer.is_ok() || known.height >= now;
+            // Without making a key of it: nearly always it is known.
+            if let Some(known) = facts.sessions.get(&key).filter(good) {
+                return known.answer;
+            }
+            let read = async { Box::pin(self.hydrate(application, service, height, now.max(height))).await };
+            fact(&facts.sessions, &SessionKey::from(&key), now, good, read).await
         })
     }
 
     /// Returns the session only if it is known already: the fast path of a relay, without a query.
     pub fn known_session(&self, application: &str, service: &str, height: i64) -> Option<Arc<Session>> {
-        let known = self.inner.facts.sessions.get(&SessionRef { application, service, height })?;
+        let known = self.facts().sessions.get(&SessionRef { application, service, height })?;
         known.answer.ok()
     }
 
-    async fn hydrate(&self, application: &str, service_id: &str, height: i64) -> Result<Arc<Session>, QueryError> {
+    /// Reads a session that `height` falls in, and what belongs to it, as the chain knew them at the height `state`.
+    async fn hydrate(
+        &self,
+        application: &str,
+        service_id: &str,
+        height: i64,
+        state: i64,
+    ) -> Result<Arc<Session>, QueryError> {
         let operation = "read a session";
         let node = &self.inner.node;
         let request = session::QueryGetSessionRequest {
@@ -226,16 +305,16 @@ impl Chain {
             service_id: service_id.to_owned(),
             block_height: height,
         };
-        let answer = node.ask(operation, &methods::SESSION, &request).await?;
+        let answer = node.ask_at(operation, &methods::SESSION, &request, state).await?;
         let found = answer.session.ok_or_else(|| QueryError::malformed(operation, "no session"))?;
         let header = found.header.ok_or_else(|| QueryError::malformed(operation, "no session header"))?;
         let application = found.application.ok_or_else(|| QueryError::malformed(operation, "no application"))?;
 
         let start = header.session_start_block_height;
-        let shared = self.shared_at(start).await?;
+        let shared = self.shared_as_of(start, state).await?;
         let suppliers_per_session = self.session_params().await?.num_suppliers_per_session;
-        let compute_units_per_relay = self.compute_units_at(service_id, start).await?;
-        let target = self.target_at(service_id, start).await?;
+        let compute_units_per_relay = self.compute_units_at(service_id, start, state).await?;
+        let target = self.target_at(service_id, start, state).await?;
         let windows = Windows::after(header.session_end_block_height, shared.offsets());
         let suppliers = found.suppliers.into_iter().map(|one| SessionSupplier::of(one, service_id)).collect();
         Ok(Arc::new(Session {
@@ -263,37 +342,13 @@ impl Chain {
             let application = session.header.application_address.as_str();
             let now = self.height();
             let key = (Box::<str>::from(application), session.end());
-            let rings = &self.inner.facts.rings;
-            if let Some(known) = rings.get(&key) {
-                let is_stale =
-                    known.height < now && (known.answer.is_err() || (anew && self.may_refresh(application, now)));
-                if !is_stale {
-                    return known.answer;
-                }
-                rings.remove(&key);
-            }
-            let found = rings
-                .get_or_insert_async(&key, async {
-                    match Box::pin(self.read_ring(application, session.end())).await {
-                        Err(error) if error.is_passing() => Err(error),
-                        answer => Ok(Live { height: now, answer }),
-                    }
-                })
-                .await?;
-            found.answer
+            let facts = self.facts();
+            let is_old = facts.rings.get(&key).is_some_and(|known| known.height < now);
+            let anew = anew && is_old && facts.may_refresh(application, now);
+            let good = |known: &Live<_>| known.height >= now || (known.answer.is_ok() && !anew);
+            let read = async { Box::pin(self.read_ring(application, session.end())).await };
+            fact(&facts.rings, &key, now, good, read).await
         })
-    }
-
-    fn may_refresh(&self, application: &str, now: i64) -> bool {
-        let mut refreshes = self.inner.facts.ring_refreshes.lock().unwrap_or_else(PoisonError::into_inner);
-        if refreshes.get(application).is_some_and(|height| *height >= now) {
-            return false;
-        }
-        if refreshes.len() >= LIVE_MAX {
-            refreshes.clear();
-        }
-        refreshes.insert(application.into(), now);
-        true
     }
 
     async fn read_ring(&self, application: &str, session_end: i64) -> Result<Arc<Vec<PublicKey>>, QueryError> {
@@ -317,12 +372,12 @@ impl Chain {
     pub fn application<'a>(&'a self, address: &'a str) -> Asked<'a, Arc<application::Application>> {
         Box::pin(async move {
             let operation = "read an application";
-            let read = async {
+            let read = async |now| {
                 let request = application::QueryGetApplicationRequest { address: address.to_owned() };
-                let answer = self.inner.node.ask(operation, &methods::APPLICATION, &request).await?;
+                let answer = self.inner.node.ask_at(operation, &methods::APPLICATION, &request, now).await?;
                 answer.application.map(Arc::new).ok_or_else(|| QueryError::malformed(operation, "no application"))
             };
-            self.live(&self.inner.facts.applications, address, read).await
+            self.live(&self.facts().applications, address, read).await
         })
     }
 
@@ -333,13 +388,13 @@ impl Chain {
     pub fn supplier<'a>(&'a self, operator: &'a str) -> Asked<'a, Arc<shared::Supplier>> {
         Box::pin(async move {
             let operation = "read a supplier";
-            let read = async {
+            let read = async |now| {
                 let request =
                     supplier::QueryGetSupplierRequest { operator_address: operator.to_owned(), dehydrated: false };
-                let answer = self.inner.node.ask(operation, &methods::SUPPLIER, &request).await?;
+                let answer = self.inner.node.ask_at(operation, &methods::SUPPLIER, &request, now).await?;
                 answer.supplier.map(Arc::new).ok_or_else(|| QueryError::malformed(operation, "no supplier"))
             };
-            self.live(&self.inner.facts.suppliers, operator, read).await
+            self.live(&self.facts().suppliers, operator, read).await
         })
     }
 
@@ -350,12 +405,12 @@ impl Chain {
     pub fn service<'a>(&'a self, id: &'a str) -> Asked<'a, Arc<shared::Service>> {
         Box::pin(async move {
             let operation = "read a service";
-            let read = async {
+            let read = async |now| {
                 let request = service::QueryGetServiceRequest { id: id.to_owned(), dehydrated: true };
-                let answer = self.inner.node.ask(operation, &methods::SERVICE, &request).await?;
+                let answer = self.inner.node.ask_at(operation, &methods::SERVICE, &request, now).await?;
                 answer.service.map(Arc::new).ok_or_else(|| QueryError::malformed(operation, "no service"))
             };
-            self.live(&self.inner.facts.services, id, read).await
+            self.live(&self.facts().services, id, read).await
         })
     }
 
@@ -366,13 +421,16 @@ impl Chain {
     pub fn proof_params(&self) -> Asked<'_, params::Proof> {
         Box::pin(async move {
             let operation = "read the proof parameters";
-            let read = async {
-                let answer =
-                    self.inner.node.ask(operation, &methods::PROOF_PARAMS, &proof::QueryParamsRequest {}).await?;
+            let read = async |now| {
+                let answer = self
+                    .inner
+                    .node
+                    .ask_at(operation, &methods::PROOF_PARAMS, &proof::QueryParamsRequest {}, now)
+                    .await?;
                 let params = answer.params.ok_or_else(|| QueryError::malformed(operation, "no parameters"))?;
                 params::Proof::try_from(&params).map_err(|error| QueryError::malformed(operation, error.to_string()))
             };
-            self.live(&self.inner.facts.proof_params, &(), read).await
+            self.live(&self.facts().proof_params, &(), read).await
         })
     }
 
@@ -383,22 +441,26 @@ impl Chain {
     pub fn session_params(&self) -> Asked<'_, params::Session> {
         Box::pin(async move {
             let operation = "read the session parameters";
-            let read = async {
-                let answer =
-                    self.inner.node.ask(operation, &methods::SESSION_PARAMS, &session::QueryParamsRequest {}).await?;
+            let read = async |now| {
+                let answer = self
+                    .inner
+                    .node
+                    .ask_at(operation, &methods::SESSION_PARAMS, &session::QueryParamsRequest {}, now)
+                    .await?;
                 let params = answer.params.ok_or_else(|| QueryError::malformed(operation, "no parameters"))?;
                 Ok(params::Session::from(&params))
             };
-            self.live(&self.inner.facts.session_params, &(), read).await
+            self.live(&self.facts().session_params, &(), read).await
         })
     }
 
-    /// A live fact: from the cache if it is as new as the newest block, else read by whoever asks first.
+    /// A live fact: from the cache if it is as new as the newest block, else read by whoever asks first, as of that block:
+    /// what a node that is behind does not know yet is not taken for what is not there.
     async fn live<K, Q, T>(
         &self,
         cache: &Quick<K, Live<T>>,
         key: &Q,
-        read: impl Future<Output = Result<T, QueryError>>,
+        read: impl AsyncFnOnce(i64) -> Result<T, QueryError>,
     ) -> Result<T, QueryError>
     where
         K: std::hash::Hash + Eq,
@@ -406,21 +468,8 @@ impl Chain {
         T: Clone,
     {
         let now = self.height();
-        if let Some(known) = cache.get(key) {
-            if known.height >= now {
-                return known.answer;
-            }
-            cache.remove(key);
-        }
-        let found = cache
-            .get_or_insert_async(key, async {
-                match Box::pin(read).await {
-                    Err(error) if error.is_passing() => Err(error),
-                    answer => Ok(Live { height: now, answer }),
-                }
-            })
-            .await?;
-        found.answer
+        let read = async { Box::pin(read(now)).await };
+        fact(cache, key, now, |known| known.height >= now, read).await
     }
 
     /// Returns the public key an account has published, `None` while it has not. Pinned once published.
@@ -429,21 +478,21 @@ impl Chain {
     /// [`QueryError`], but not of the kind `NotFound`: an unknown account has no key.
     pub fn public_key<'a>(&'a self, address: &'a str) -> Asked<'a, Option<PublicKey>> {
         Box::pin(async move {
-            if let Some(key) = self.inner.facts.keys.get(address) {
+            if let Some(key) = self.facts().keys.get(address) {
                 return Ok(Some(key));
             }
-            let account = match self.account(address).await {
+            let account = match self.account_now(address).await {
                 Err(error) if error.is_not_found() => return Ok(None),
                 account => account?,
             };
             if let Some(key) = account.public_key {
-                self.inner.facts.keys.insert(address.into(), key);
+                self.facts().keys.insert(address.into(), key);
             }
             Ok(account.public_key)
         })
     }
 
-    async fn compute_units_at(&self, service_id: &str, height: i64) -> Result<u64, QueryError> {
+    async fn compute_units_at(&self, service_id: &str, height: i64, state: i64) -> Result<u64, QueryError> {
         let request = service::QueryGetComputeUnitsPerRelayAtHeightRequest {
             service_id: service_id.to_owned(),
             block_height: height,
@@ -451,18 +500,18 @@ impl Chain {
         let answer = self
             .inner
             .node
-            .ask("read the compute units per relay of a service", &methods::COMPUTE_UNITS_AT_HEIGHT, &request)
+            .ask_at("read the compute units per relay of a service", &methods::COMPUTE_UNITS_AT_HEIGHT, &request, state)
             .await?;
         Ok(answer.compute_units_per_relay)
     }
 
-    async fn target_at(&self, service_id: &str, height: i64) -> Result<Target, QueryError> {
+    async fn target_at(&self, service_id: &str, height: i64, state: i64) -> Result<Target, QueryError> {
         let operation = "read the difficulty of a service";
         let request = service::QueryGetRelayMiningDifficultyAtHeightRequest {
             service_id: service_id.to_owned(),
             block_height: height,
         };
-        let answer = self.inner.node.ask(operation, &methods::DIFFICULTY_AT_HEIGHT, &request).await?;
+        let answer = self.inner.node.ask_at(operation, &methods::DIFFICULTY_AT_HEIGHT, &request, state).await?;
         let difficulty = answer.relay_mining_difficulty.unwrap_or_default();
         mining::target(&difficulty.target_hash).map_err(|error| QueryError::malformed(operation, error.to_string()))
     }

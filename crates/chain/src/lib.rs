@@ -13,8 +13,12 @@
 //!
 //! - A fact is either *pinned*, true for ever once true (a session, parameters at a height, a block's hash, an account's
 //!   public key), or *live*, and then it is never older than the newest block this process has seen.
-//! - Blocks are given in order of height; [`Blocks::after`] skips none, however late its caller is.
-//! - With several endpoints a failing one is left for the next; what a node *answers* is never asked again elsewhere.
+//! - Blocks are given in order of height; [`Blocks::after`] skips none, however late its caller is. The height never goes
+//!   back for a node that is behind. A chain whose blocks are others than they were (a development chain that was restored)
+//!   is followed from there, and every fact read before is forgotten.
+//! - With several endpoints one that does not answer for the chain is left for the next; what the chain *answers* through
+//!   one, a refusal too, is never asked again elsewhere.
+//! - A refusal is known by the chain's own code and words. Any other error is passing: it is cached by nothing here.
 //!
 //! Deliberately not here: what to do with a block or a refusal (the processes decide), and any knowledge that the node might be a development chain.
 
@@ -28,10 +32,12 @@ mod node;
 mod queries;
 mod rpc;
 mod transactions;
+mod verdict;
 
 use std::sync::Arc;
 use std::time::Duration;
 
+use arc_swap::ArcSwap;
 use pocket_config::common::PocketNode;
 use pocket_runtime::shutdown::Shutdown;
 
@@ -54,7 +60,8 @@ struct Inner {
     node: Arc<node::Node>,
     rpc: Arc<rpc::Rpc>,
     blocks: Blocks,
-    facts: facts::Cache,
+    /// Replaced as a whole when the chain turns out to have another history.
+    facts: ArcSwap<facts::Cache>,
 }
 
 impl Chain {
@@ -90,7 +97,9 @@ impl Chain {
         let blocks = Blocks::follow(rpc.clone(), first.block, follow, shutdown.clone());
         let id = first.chain_id;
         tracing::info!(chain = %id, height = blocks.height(), "connected to a full node");
-        Ok(Self { inner: Arc::new(Inner { id, node, rpc, blocks, facts: facts::Cache::new() }) })
+        Ok(Self {
+            inner: Arc::new(Inner { id, node, rpc, blocks, facts: ArcSwap::from_pointee(facts::Cache::new(0)) }),
+        })
     }
 
     /// The chain's id, as transactions are signed for.
@@ -114,5 +123,17 @@ impl Chain {
     /// [`QueryError`]; the kind is `Ahead` if the node has no such block yet.
     pub fn block_results(&self, height: i64) -> Asked<'_, BlockResults> {
         Box::pin(async move { self.inner.rpc.block_results(height).await })
+    }
+
+    /// Returns how many bytes a block may have, all in all; `None` if the chain does not say. Not cached.
+    ///
+    /// # Errors
+    /// [`QueryError`].
+    pub fn block_bytes_max(&self) -> Asked<'_, Option<usize>> {
+        Box::pin(async move {
+            let params = self.inner.rpc.consensus_params().await?;
+            // A chain without a limit writes a negative number.
+            Ok(params.block.max_bytes.parse().ok())
+        })
     }
 }

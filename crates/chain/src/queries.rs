@@ -1,4 +1,4 @@
-//! What the chain says now: accounts, balances, claims. Asked each time, never kept.
+//! What the chain says now, or said at a height: accounts, balances, claims. Asked each time, never kept.
 
 use pocket_crypto::keys::PublicKey;
 use pocket_proto::cosmos::auth::v1beta1 as auth;
@@ -11,6 +11,8 @@ use prost::{Message, Name};
 use crate::Chain;
 use crate::error::{Asked, QueryError};
 use crate::methods;
+
+const READ_ACCOUNT: &str = "read an account";
 
 /// Claims asked for at once.
 const CLAIMS_PAGE: u64 = 1_000;
@@ -30,30 +32,24 @@ pub struct Account {
 }
 
 impl Chain {
-    /// Returns an account as it stands now. Not cached.
+    /// Returns an account as the node knows it, which may be behind: its number and a published key never change. Not cached.
     ///
     /// # Errors
-    /// [`QueryError`], of the kind `NotFound` if the account does not exist.
+    /// [`QueryError`], of the kind `NotFound` if the account does not exist, or did not yet.
     pub fn account<'a>(&'a self, address: &'a str) -> Asked<'a, Account> {
         Box::pin(async move {
-            let operation = "read an account";
             let request = auth::QueryAccountRequest { address: address.to_owned() };
-            let answer = self.inner.node.ask(operation, &methods::ACCOUNT, &request).await?;
-            let any = answer.account.ok_or_else(|| QueryError::malformed(operation, "no account"))?;
-            let malformed = |error: prost::DecodeError| QueryError::malformed(operation, error.to_string());
-            let account = match any.type_url.as_str() {
-                "/cosmos.auth.v1beta1.BaseAccount" => auth::BaseAccount::decode(&*any.value).map_err(malformed)?,
-                "/cosmos.auth.v1beta1.ModuleAccount" => {
-                    auth::ModuleAccount::decode(&*any.value).map_err(malformed)?.base_account.unwrap_or_default()
-                }
-                other => return Err(QueryError::malformed(operation, format!("an account of type {other}"))),
-            };
-            let public_key = account.pub_key.as_ref().and_then(secp256k1_key);
-            Ok(Account { number: account.account_number, sequence: account.sequence, public_key })
+            read_account(self.inner.node.ask(READ_ACCOUNT, &methods::ACCOUNT, &request).await?)
         })
     }
 
-    /// Returns the spendable upokt of an account. Not cached.
+    /// Returns an account as of the newest block seen.
+    pub(crate) async fn account_now(&self, address: &str) -> Result<Account, QueryError> {
+        let request = auth::QueryAccountRequest { address: address.to_owned() };
+        read_account(self.inner.node.ask_at(READ_ACCOUNT, &methods::ACCOUNT, &request, self.height()).await?)
+    }
+
+    /// Returns the spendable upokt of an account as of the newest block seen. Not cached.
     ///
     /// # Errors
     /// [`QueryError`].
@@ -61,24 +57,24 @@ impl Chain {
         Box::pin(async move {
             let operation = "read a balance";
             let request = bank::QueryBalanceRequest { address: address.to_owned(), denom: "upokt".to_owned() };
-            let answer = self.inner.node.ask(operation, &methods::BALANCE, &request).await?;
+            let answer = self.inner.node.ask_at(operation, &methods::BALANCE, &request, self.height()).await?;
             let Some(coin) = answer.balance else { return Ok(0) };
             coin.amount.parse().map_err(|_| QueryError::malformed(operation, format!("amount {}", coin.amount)))
         })
     }
 
-    /// Returns a claim as it stands on the chain, `None` if there is none. Not cached.
+    /// Returns a claim as it stood after the block at `height`, `None` if there was none. Not cached.
     ///
     /// # Errors
-    /// [`QueryError`].
-    pub fn claim<'a>(&'a self, session_id: &'a str, supplier: &'a str) -> Asked<'a, Option<proof::Claim>> {
+    /// [`QueryError`]; the kind is `Ahead` if the node has no such block yet: it cannot answer with an older state.
+    pub fn claim<'a>(&'a self, session_id: &'a str, supplier: &'a str, height: i64) -> Asked<'a, Option<proof::Claim>> {
         Box::pin(async move {
             let operation = "read a claim";
             let request = proof::QueryGetClaimRequest {
                 session_id: session_id.to_owned(),
                 supplier_operator_address: supplier.to_owned(),
             };
-            let answer = self.inner.node.ask(operation, &methods::CLAIM, &request).await;
+            let answer = self.inner.node.ask_at(operation, &methods::CLAIM, &request, height).await;
             match answer {
                 Ok(answer) => Ok(answer.claim),
                 Err(error) if error.is_not_found() => Ok(None),
@@ -87,11 +83,12 @@ impl Chain {
         })
     }
 
-    /// Returns every claim of a supplier that is on the chain now, through all pages. Not cached.
+    /// Returns every claim of a supplier that was on the chain after the block at `height`, through all pages, each of
+    /// that height. Not cached.
     ///
     /// # Errors
-    /// [`QueryError`].
-    pub fn claims_of_supplier<'a>(&'a self, supplier: &'a str) -> Asked<'a, Vec<proof::Claim>> {
+    /// [`QueryError`]; the kind is `Ahead` if the node has no such block yet: it cannot answer with an older state.
+    pub fn claims_of_supplier<'a>(&'a self, supplier: &'a str, height: i64) -> Asked<'a, Vec<proof::Claim>> {
         Box::pin(async move {
             let operation = "read the claims of a supplier";
             let mut claims = Vec::new();
@@ -101,7 +98,7 @@ impl Chain {
                     pagination: Some(PageRequest { key, limit: CLAIMS_PAGE, ..PageRequest::default() }),
                     filter: Some(proof::query_all_claims_request::Filter::SupplierOperatorAddress(supplier.to_owned())),
                 };
-                let answer = self.inner.node.ask(operation, &methods::ALL_CLAIMS, &request).await?;
+                let answer = self.inner.node.ask_at(operation, &methods::ALL_CLAIMS, &request, height).await?;
                 claims.extend(answer.claims);
                 key = answer.pagination.map(|page| page.next_key).unwrap_or_default();
                 if key.is_empty() {
@@ -111,6 +108,20 @@ impl Chain {
             Err(QueryError::malformed(operation, "the pages do not end"))
         })
     }
+}
+
+fn read_account(answer: auth::QueryAccountResponse) -> Result<Account, QueryError> {
+    let any = answer.account.ok_or_else(|| QueryError::malformed(READ_ACCOUNT, "no account"))?;
+    let malformed = |error: prost::DecodeError| QueryError::malformed(READ_ACCOUNT, error.to_string());
+    let account = match any.type_url.as_str() {
+        "/cosmos.auth.v1beta1.BaseAccount" => auth::BaseAccount::decode(&*any.value).map_err(malformed)?,
+        "/cosmos.auth.v1beta1.ModuleAccount" => {
+            auth::ModuleAccount::decode(&*any.value).map_err(malformed)?.base_account.unwrap_or_default()
+        }
+        other => return Err(QueryError::malformed(READ_ACCOUNT, format!("an account of type {other}"))),
+    };
+    let public_key = account.pub_key.as_ref().and_then(secp256k1_key);
+    Ok(Account { number: account.account_number, sequence: account.sequence, public_key })
 }
 
 fn secp256k1_key(any: &prost_types::Any) -> Option<PublicKey> {

@@ -9,7 +9,7 @@ use pocket_runtime::http::{Client, ClientOptions, Request, StatusCode};
 use serde::Deserialize;
 use serde_json::Value;
 
-use crate::blocks::Block;
+use crate::blocks::{Block, Found};
 use crate::error::{ConnectError, QueryError, QueryErrorKind};
 use crate::events::BlockResults;
 
@@ -35,6 +35,18 @@ pub(crate) struct Rpc {
 pub(crate) struct First {
     pub(crate) chain_id: String,
     pub(crate) block: Block,
+}
+
+/// What validators hold blocks to.
+#[derive(Deserialize)]
+pub(crate) struct ConsensusParams {
+    pub(crate) block: BlockParams,
+}
+
+#[derive(Deserialize)]
+pub(crate) struct BlockParams {
+    /// Decimal; `-1` for no limit.
+    pub(crate) max_bytes: String,
 }
 
 #[derive(Deserialize)]
@@ -105,19 +117,19 @@ impl Rpc {
     }
 
     async fn first(&self) -> Result<First, QueryError> {
-        let block = self.latest_block().await?;
+        let Found { block, .. } = self.latest_block().await?;
         let status = self.call("ask a node for its status", "status", serde_json::json!({})).await?;
         let chain_id = status["node_info"]["network"].as_str().unwrap_or_default().to_owned();
         Ok(First { chain_id, block })
     }
 
-    pub(crate) async fn latest_block(&self) -> Result<Block, QueryError> {
+    pub(crate) async fn latest_block(&self) -> Result<Found, QueryError> {
         let operation = "read the newest block";
         let result = self.call(operation, "block", serde_json::json!({})).await?;
         parse_block(operation, &result)
     }
 
-    pub(crate) async fn block(&self, height: i64) -> Result<Block, QueryError> {
+    pub(crate) async fn block(&self, height: i64) -> Result<Found, QueryError> {
         let operation = "read a block";
         let params = serde_json::json!({"height": height.to_string()});
         let result = self.call(operation, "block", params).await?;
@@ -131,6 +143,13 @@ impl Rpc {
         serde_json::from_value(result).map_err(|error| QueryError::malformed(operation, error.to_string()))
     }
 
+    pub(crate) async fn consensus_params(&self) -> Result<ConsensusParams, QueryError> {
+        let operation = "read the consensus parameters";
+        let result = self.call(operation, "consensus_params", serde_json::json!({})).await?;
+        let params = result["consensus_params"].clone();
+        serde_json::from_value(params).map_err(|error| QueryError::malformed(operation, error.to_string()))
+    }
+
     async fn call(&self, operation: &'static str, method: &str, params: Value) -> Result<Value, QueryError> {
         let body = serde_json::json!({"jsonrpc": "2.0", "id": 1, "method": method, "params": params}).to_string();
         let body = Bytes::from(body);
@@ -139,13 +158,15 @@ impl Rpc {
         for offset in 0..self.endpoints.len() {
             let index = (first + offset) % self.endpoints.len();
             match self.call_one(operation, index, body.clone()).await {
-                Err(error) if error.kind == QueryErrorKind::Unavailable => last = error,
-                answer => {
+                Ok(answer) => {
                     if offset > 0 {
                         self.preferred.store(index, Ordering::Relaxed);
                     }
-                    return answer;
+                    return Ok(answer);
                 }
+                // That one has not come so far says more than what is wrong with the others.
+                Err(error) if last.kind != QueryErrorKind::Ahead => last = error,
+                Err(_) => {}
             }
         }
         Err(last)
@@ -166,19 +187,21 @@ impl Rpc {
         };
         match answer {
             Answer { result: Some(result), error: None } => Ok(result),
-            Answer { error: Some(fault), .. } => Err(refused(operation, &fault)),
+            Answer { error: Some(fault), .. } => Err(no_answer(operation, &fault)),
             Answer { .. } => Err(QueryError::malformed(operation, "neither result nor error")),
         }
     }
 }
 
-fn refused(operation: &'static str, fault: &Fault) -> QueryError {
+/// What a node says where it does not answer. Blocks are facts that another node may have, so none of it is the chain's
+/// refusal: it has not come so far, it has forgotten, or something is wrong with it.
+fn no_answer(operation: &'static str, fault: &Fault) -> QueryError {
     let data = fault.data.as_str().unwrap_or_default();
     let is_ahead = data.contains("must be less than or equal to the current blockchain height")
         || data.contains("could not find results for height")
         // Before its first block a node has nothing to show.
         || data.contains("nil pointer") || data.contains("no block");
-    let kind = if is_ahead { QueryErrorKind::Ahead } else { QueryErrorKind::Refused };
+    let kind = if is_ahead { QueryErrorKind::Ahead } else { QueryErrorKind::Unavailable };
     QueryError::new(operation, kind, format!("{} {data}", fault.message))
 }
 
@@ -192,13 +215,15 @@ fn chain_of(error: &dyn std::error::Error) -> String {
     text
 }
 
-fn parse_block(operation: &'static str, result: &Value) -> Result<Block, QueryError> {
+fn parse_block(operation: &'static str, result: &Value) -> Result<Found, QueryError> {
     let malformed = |what: &str| QueryError::malformed(operation, format!("the block has no {what}"));
     let header = &result["block"]["header"];
     let height = header["height"].as_str().and_then(|text| text.parse().ok()).ok_or_else(|| malformed("height"))?;
-    let hash = result["block_id"]["hash"].as_str().and_then(|text| hex::decode(text).ok());
-    let hash = hash.and_then(|bytes| bytes.try_into().ok()).ok_or_else(|| malformed("hash"))?;
+    let hash = |id: &Value| hex::decode(id["hash"].as_str()?).ok()?.try_into().ok();
+    // The first block has none before it.
+    let parent = hash(&header["last_block_id"]);
+    let hash = hash(&result["block_id"]).ok_or_else(|| malformed("hash"))?;
     let time =
         header["time"].as_str().and_then(|text| text.parse::<UnixTime>().ok()).ok_or_else(|| malformed("time"))?;
-    Ok(Block { height, hash, time })
+    Ok(Found { block: Block { height, hash, time }, parent })
 }

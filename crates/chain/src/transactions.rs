@@ -16,9 +16,8 @@ use prost_types::{Any, Timestamp};
 use tokio::sync::OnceCell;
 
 use crate::Chain;
-use crate::error::{Asked, QueryError, QueryErrorKind};
+use crate::error::{Asked, QueryError};
 use crate::methods;
-use crate::node::classify;
 
 /// The note in every transaction, that of the reference.
 const MEMO: &str = tx::MEMO_REFERENCE;
@@ -233,11 +232,9 @@ impl Sender {
             let answer = self.chain.inner.node.ask("broadcast a transaction", &methods::BROADCAST_TX, &request).await;
             let answer = match answer {
                 Ok(answer) => answer,
-                // The node's mempool answers a repeated transaction with an error of its own.
-                Err(error)
-                    if error.kind == QueryErrorKind::Refused
-                        && error.message.contains("tx already exists in cache") =>
-                {
+                // The node's mempool answers a repeated transaction with an error of its own. Whoever says it, the effect
+                // is that of a transaction sent: the chain shows whether it landed.
+                Err(error) if error.message.contains("tx already exists in cache") => {
                     return Err(SendError::Refused(refusal(19, "sdk", &error.message)));
                 }
                 Err(error) => return Err(error.into()),
@@ -279,11 +276,9 @@ impl Chain {
         let answer = self.inner.node.ask_plainly(operation, &methods::SIMULATE, &request).await;
         match answer {
             Ok(answer) => Ok(answer.gas_info.map_or(0, |gas| gas.gas_used)),
-            // The node reports failing messages as `Unknown` or `InvalidArgument`, with the chain's text.
-            Err(status) => match classify(operation, &status) {
-                error if error.is_passing() => Err(error.into()),
-                _ => Err(SendError::Refused(refusal(0, "", status.message()))),
-            },
+            // The chain's text, without a code of its own.
+            Err(said) if said.kind.is_refusal() => Err(SendError::Refused(refusal(0, "", said.status.message()))),
+            Err(said) => Err(said.about(operation).into()),
         }
     }
 }

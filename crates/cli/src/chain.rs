@@ -46,7 +46,8 @@ enum Verb {
     Warp(Warp),
     /// Remembers the state, and prints an id for `restore`.
     Snapshot,
-    /// Goes back to a snapshot.
+    /// Goes back to a snapshot. What follows is another history, with other block hashes. Whoever follows the chain goes back
+    /// with it when the next block is made; where time stands still, `advance 1` makes it.
     Restore {
         /// As `snapshot` printed it.
         id: String,

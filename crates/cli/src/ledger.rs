@@ -35,7 +35,7 @@ pub(crate) async fn run(args: Args) -> anyhow::Result<Exit> {
         return Ok(Exit::Success);
     }
     output::say(
-        "The ledger does not balance. While relays are in flight a reading may be between two steps; if it stays so, it is a bug.",
+        "The ledger does not balance. While relays are in flight a reading may be between two steps; if it stays so, it is a bug, or relays were trimmed from the log.",
     );
     Ok(Exit::Failure)
 }
@@ -54,38 +54,42 @@ pub(crate) fn text(ledger: &Ledger) -> String {
     let Ledger { served, skipped, logged, spooled, lost_before_log, .. } = ledger;
     let differences: std::collections::BTreeMap<&str, i64> = ledger.differences().into_iter().collect();
     let mut text = String::new();
-    let mut line = |equation: &str, left: &str, total: i64, terms: &[(&str, i64)]| {
+    let mut line = |equation: &str, left: &str, total: String, terms: &[(&str, i64)]| {
         let right: Vec<String> = terms.iter().map(|(name, value)| format!("{name} {}", grouped(*value))).collect();
         let difference = differences.get(equation).copied().unwrap_or(0);
-        let _ = writeln!(text, "{left} {} = {}   (difference {difference})", grouped(total), right.join(" + "));
+        let _ = writeln!(text, "{left} {total} = {}   (difference {difference})", right.join(" + "));
     };
     line(
         "served",
         "relays served",
-        *served,
+        grouped(*served),
         &[("skipped", *skipped), ("logged", *logged), ("spooled", *spooled), ("lost before log", *lost_before_log)],
     );
-    line(
-        "logged",
-        "       logged",
-        *logged,
-        &[
-            ("leaves", ledger.leaves),
-            ("collapsed", ledger.collapsed),
-            ("rejected", ledger.rejected),
-            ("pending", ledger.pending),
-        ],
-    );
+    // Programs of another kind are named only where there are some.
+    let logged_by_all = match ledger.foreign {
+        0 => grouped(*logged),
+        foreign => format!("{} + foreign {}", grouped(*logged), grouped(foreign)),
+    };
+    let mut ends = vec![
+        ("leaves", ledger.leaves),
+        ("collapsed", ledger.collapsed),
+        ("rejected", ledger.rejected),
+        ("pending", ledger.pending),
+    ];
+    if ledger.taken > 0 {
+        ends.push(("taken", ledger.taken));
+    }
+    line("logged", "       logged", logged_by_all, &ends);
     line(
         "leaves",
         "       leaves",
-        ledger.leaves,
+        grouped(ledger.leaves),
         &[("claimed", ledger.claimed), ("unclaimed", ledger.unclaimed), ("open", ledger.open)],
     );
     line(
         "claimed",
         "      claimed",
-        ledger.claimed,
+        grouped(ledger.claimed),
         &[
             ("settled with proof", ledger.settled_proved),
             ("settled without", ledger.settled_unproved),
@@ -98,7 +102,7 @@ pub(crate) fn text(ledger: &Ledger) -> String {
     line(
         "upokt",
         "upokt claimed",
-        upokt.claimed,
+        grouped(upokt.claimed),
         &[
             ("paid", upokt.paid),
             ("capped", upokt.capped),
@@ -108,10 +112,26 @@ pub(crate) fn text(ledger: &Ledger) -> String {
             ("waiting", upokt.waiting),
         ],
     );
+    for (term, count, means) in [
+        ("foreign", ledger.foreign, "put into the log by relayers that count nothing, such as the reference's"),
+        ("taken", ledger.taken, "taken from the log by miners of another kind, which account for them"),
+    ] {
+        if count > 0 {
+            let _ = writeln!(text, "{term} {}: {means}", grouped(count));
+        }
+    }
     for (what, reasons) in [("rejected", &ledger.rejected_by_reason), ("unclaimed", &ledger.unclaimed_by_reason)] {
         for (reason, count) in reasons {
-            let _ = writeln!(text, "{what} because of {reason}: {}", grouped(*count));
+            let _ = writeln!(text, "{what} because of {reason}: {}{}", grouped(*count), explained(reason));
         }
     }
     text
+}
+
+/// What a reason means where its word does not say it.
+fn explained(reason: &str) -> &'static str {
+    match reason {
+        "other_root" => " (another miner has claimed these sessions)",
+        _ => "",
+    }
 }

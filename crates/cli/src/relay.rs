@@ -26,8 +26,8 @@ pub(crate) enum Verb {
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct JsonRpc {
-    /// The gateway; by default that of `pocket up`.
-    #[arg(long, value_name = "URL")]
+    /// The gateway, with the path it serves relays at, such as <http://localhost:3069/v1>; by default that of `pocket up`.
+    #[arg(long, value_name = "URL", value_parser = gateway_url)]
     url: Option<String>,
     /// Service asked for.
     #[arg(long, default_value = "develop-http")]
@@ -61,6 +61,21 @@ pub(crate) struct JsonRpc {
     json: bool,
     #[command(flatten)]
     direct: direct::Args,
+}
+
+/// The path that gateways serve relays at, and below.
+const RELAYS_AT: &str = "/v1";
+
+/// Takes a gateway's URL that can be one: without that path each relay would be answered that there is nothing.
+fn gateway_url(text: &str) -> Result<String, String> {
+    let (scheme, rest) = text.split_once("://").unwrap_or(("http", text));
+    let authority = rest.split(['/', '?', '#']).next().unwrap_or_default();
+    let path = rest[authority.len()..].split(['?', '#']).next().unwrap_or_default();
+    let has_path = path.split('/').any(|segment| segment == RELAYS_AT.trim_start_matches('/'));
+    if has_path && text.contains("://") {
+        return Ok(text.to_owned());
+    }
+    Err(format!("gateways serve relays at {RELAYS_AT}: write {scheme}://{authority}{RELAYS_AT}"))
 }
 
 /// Differing texts of failures that are told.

@@ -263,6 +263,14 @@ pub struct Limits {
     pub connections_max: usize,
     /// Relays in flight; further ones are answered 503.
     pub relays_in_flight_max: usize,
+    /// Bytes of requests held at the same time, from their arrival to their answer; what comes beyond is answered 503.
+    pub body_bytes_held_max: u64,
+    /// Relays that wait for a session to be read from the chain, of applications that were served before and of others
+    /// each; further ones are answered 503.
+    pub session_lookups_waiting_max: usize,
+    /// Longest transaction that the chain's nodes take, `CometBFT`'s `mempool.max_tx_bytes`: what could not be proved in
+    /// one is not served.
+    pub tx_bytes_max: u64,
     /// Signatures checked or made at once; 0 means one per core.
     pub crypto_concurrency: usize,
     /// Largest answer of a backend.
@@ -332,6 +340,26 @@ impl Settings for Relayer {
         }
         for (id, service) in &self.services {
             service.validate(id, self)?;
+        }
+        self.limits.validate(self.default_max_body_size_bytes)
+    }
+}
+
+/// Least that a transaction must be able to hold for any relay to be provable.
+const TX_BYTES_MIN: u64 = 64 << 10;
+
+impl Limits {
+    fn validate(&self, body_bytes_max: u64) -> Result<(), LoadError> {
+        let largest = body_bytes_max.min(self.tx_bytes_max);
+        if self.body_bytes_held_max < largest {
+            let why = format!("must be at least {largest}, so that one request has room");
+            return Err(LoadError::rule("limits.body_bytes_held_max", why));
+        }
+        if self.session_lookups_waiting_max == 0 {
+            return Err(LoadError::rule("limits.session_lookups_waiting_max", "must be above 0"));
+        }
+        if self.tx_bytes_max < TX_BYTES_MIN {
+            return Err(LoadError::rule("limits.tx_bytes_max", format!("must be at least {TX_BYTES_MIN}")));
         }
         Ok(())
     }

@@ -61,7 +61,7 @@ pub enum HeightError {
     Negative,
     /// It is forgotten.
     #[error(
-        "codespace sdk code 18: invalid request: failed to load state at height {height}; version does not exist (latest height: {latest})"
+        "codespace sdk code 38: not found: failed to load state at height {height}; version mismatch on immutable IAVL tree; version does not exist. Version has either been pruned, or is for a future block height (latest height: {latest})"
     )]
     Pruned {
         /// The height asked for.

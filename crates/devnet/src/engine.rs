@@ -308,8 +308,11 @@ impl Engine {
         }
     }
 
+    /// Votes for a block. The vote is what tells the blocks after a snapshot from those that were undone, should they be the
+    /// same in everything else: a chain that had the same block twice would be taken for a node that is behind.
     fn vote(&self, block: &Block, timestamp: Time) -> Commit {
-        let mut signature = sha256_parts(&[b"vote", &block.id.hash, &block.id.parts_hash]).to_vec();
+        let undone: &[u8] = self.image.state.undone.as_ref().map_or(&[], |hash| hash);
+        let mut signature = sha256_parts(&[b"vote", &block.id.hash, &block.id.parts_hash, undone]).to_vec();
         signature.extend_from_slice(&sha256(&signature));
         let validator_address = self.image.state.validator.consensus_address;
         Commit { height: block.height(), block_id: block.id, timestamp, validator_address, signature }

@@ -48,6 +48,7 @@ pub fn state(facts: &Facts, seed: u64) -> Result<State, GenesisError> {
         height: 0,
         time,
         app_hash: genesis_hash(facts, seed),
+        undone: None,
         validator: Arc::new(validator(&facts.validator, &names)?),
         accounts: Map::new_sync(),
         accounts_next: 0,

@@ -10,8 +10,8 @@
 //! transactions, end), writes it to the [`journal`] and makes the copy the state. Servers take states, blocks and
 //! results from the [`Chain`] and follow new blocks by subscription.
 //!
-//! **Invariants.** Block hashes follow from the seed, the facts, and which transactions came at which heights; nothing
-//! reads a wall clock or draws a random number. A block is in the journal before anybody hears of it, and replaying the
+//! **Invariants.** Block hashes follow from the seed, the facts, which transactions came at which heights, and which blocks
+//! were undone before; nothing reads a wall clock or draws a random number. A block is in the journal before anybody hears of it, and replaying the
 //! journal gives the same hashes. A failed transaction changes nothing but what its ante checks took. Everything that
 //! grows with time is cut at a named limit.
 //!

@@ -117,6 +117,8 @@ pub struct State {
     pub time: Time,
     /// Application hash after that block.
     pub app_hash: Hash,
+    /// Hash of the newest block of the history that was undone last, if one was.
+    pub undone: Option<Hash>,
     /// The validator.
     pub validator: Arc<Validator>,
     /// Accounts, modules among them.

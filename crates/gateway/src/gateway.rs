@@ -10,11 +10,9 @@ use pocket_config::gateway::Gateway as Settings;
 use pocket_config::metrics::Catalogue;
 use pocket_crypto::keys::{KeyError, SecretKey};
 use pocket_crypto::ring::{RingError, Signer};
-use pocket_proto::sdk::types::PokthttpResponse;
 use pocket_runtime::admin::{self, Admin, Health, Routes};
 use pocket_runtime::http::{
     self, Body, BodyError, Client, ClientOptions, HeaderValue, Incoming, Method, Request, Response, ServeOptions,
-    StatusCode, header,
 };
 use pocket_runtime::metrics::Registry;
 use pocket_runtime::net::{BindError, TcpListener};
@@ -25,7 +23,7 @@ use tokio::sync::Semaphore;
 
 use crate::metrics::Metrics;
 use crate::refusal::{Refusal, Upstream};
-use crate::relay::{Relays, Wanted};
+use crate::relay::{Answer, Relays, Wanted};
 use crate::suppliers::{Choice, Suppliers};
 
 /// Idle connections of clients are kept this long; those to relayers a little less than a relayer keeps them.
@@ -195,7 +193,7 @@ async fn open(settings: &Settings, chain: Chain, shutdown: &Shutdown) -> Result<
 
 /// An answer and how it came about.
 struct Answered {
-    response: PokthttpResponse,
+    answer: Answer,
     session: Arc<Session>,
     tried: Vec<Choice>,
 }
@@ -281,10 +279,10 @@ impl Gateway {
             let outcome = self.relays.send(&session, &choice, wanted).await;
             tried.push(choice.clone());
             match outcome {
-                Ok(response) => {
+                Ok(answer) => {
                     self.suppliers.answered(&choice.supplier);
                     self.metrics.relays.with_label_values(&["answered"]).inc();
-                    return Ok(Answered { response, session, tried });
+                    return Ok(Answered { answer, session, tried });
                 }
                 Err(upstream) => {
                     tracing::debug!(supplier = %choice.supplier, %upstream, "a relay failed");
@@ -368,36 +366,12 @@ impl Gateway {
     }
 }
 
-/// Headers of a backend that describe its connection, not its answer.
-const HOP_BY_HOP: [&str; 9] = [
-    "connection",
-    "keep-alive",
-    "proxy-authenticate",
-    "proxy-authorization",
-    "te",
-    "trailer",
-    "transfer-encoding",
-    "upgrade",
-    "content-length",
-];
-
 impl Answered {
     fn into_response(self) -> Response<Body> {
-        let mut response = Response::new(Body::full(self.response.body_bz));
-        let status = u16::try_from(self.response.status_code).ok().and_then(|code| StatusCode::from_u16(code).ok());
-        *response.status_mut() = status.unwrap_or(StatusCode::BAD_GATEWAY);
+        let mut response = Response::new(Body::full(self.answer.body));
+        *response.status_mut() = self.answer.status;
+        *response.headers_mut() = self.answer.headers;
         let headers = response.headers_mut();
-        for (name, header) in &self.response.header {
-            let Ok(name) = header::HeaderName::from_bytes(name.as_bytes()) else { continue };
-            if HOP_BY_HOP.contains(&name.as_str()) {
-                continue;
-            }
-            for value in &header.values {
-                if let Ok(value) = HeaderValue::from_str(value) {
-                    headers.append(name.clone(), value);
-                }
-            }
-        }
         let supplier = self.tried.last().map_or("", |choice| &choice.supplier);
         let tried: Vec<&str> = self.tried.iter().map(|choice| choice.supplier.as_str()).collect();
         for (name, value) in [

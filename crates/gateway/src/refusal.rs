@@ -44,6 +44,8 @@ pub(crate) enum Upstream {
     Refused { status: u16, text: String },
     #[error("gave an answer that is not what it signed: {0}")]
     Unverified(String),
+    #[error("gave an answer that cannot be passed on: {0}")]
+    Unusable(String),
 }
 
 impl Upstream {
@@ -55,6 +57,7 @@ impl Upstream {
             Self::Broken(_) => "broken",
             Self::Refused { .. } => "refused",
             Self::Unverified(_) => "unverified",
+            Self::Unusable(_) => "unusable",
         }
     }
 
@@ -64,7 +67,7 @@ impl Upstream {
             Self::Unreachable(_) => true,
             // These are given before a backend is called.
             Self::Refused { status, .. } => matches!(status, 400 | 403 | 404 | 429 | 503),
-            Self::Timeout | Self::Broken(_) | Self::Unverified(_) => false,
+            Self::Timeout | Self::Broken(_) | Self::Unverified(_) | Self::Unusable(_) => false,
         }
     }
 }

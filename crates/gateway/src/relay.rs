@@ -9,7 +9,9 @@ use pocket_proto::canonical;
 use pocket_proto::pocket::service::{RelayRequest, RelayRequestMetadata, RelayResponse};
 use pocket_proto::sdk::types::PokthttpResponse;
 use pocket_protocol::{http as pokt_http, relay};
-use pocket_runtime::http::{Client, ClientError, Request, Response, StatusCode};
+use pocket_runtime::http::{
+    Client, ClientError, HeaderMap, HeaderName, HeaderValue, Request, Response, StatusCode, drop_hop_by_hop, header,
+};
 use pocket_runtime::random::Random;
 
 use crate::refusal::Upstream;
@@ -39,12 +41,7 @@ pub(crate) struct Relays {
 
 impl Relays {
     /// Sends the request to a supplier and returns the backend's answer, once it is certain that the supplier gave it.
-    pub(crate) async fn send(
-        &self,
-        session: &Session,
-        choice: &Choice,
-        wanted: &Wanted,
-    ) -> Result<PokthttpResponse, Upstream> {
+    pub(crate) async fn send(&self, session: &Session, choice: &Choice, wanted: &Wanted) -> Result<Answer, Upstream> {
         let request = self.sign(session, choice, wanted).await?;
         let body = canonical::encode_request(&request);
         let http = Request::post(&choice.url)
@@ -84,7 +81,7 @@ impl Relays {
         Ok(request)
     }
 
-    async fn verify(&self, request: &RelayRequest, body: Bytes) -> Result<PokthttpResponse, Upstream> {
+    async fn verify(&self, request: &RelayRequest, body: Bytes) -> Result<Answer, Upstream> {
         let unverified = |reason: String| Upstream::Unverified(reason);
         let response: RelayResponse =
             canonical::decode_response(&body).map_err(|error| unverified(error.to_string()))?;
@@ -105,7 +102,44 @@ impl Relays {
             let status = u16::try_from(error.code).ok().filter(|code| (400..600).contains(code)).unwrap_or(502);
             return Err(Upstream::Refused { status, text: error.message.clone() });
         }
-        pokt_http::decode_response(&response.payload).map_err(|error| unverified(error.to_string()))
+        let answer = pokt_http::decode_response(&response.payload);
+        Answer::of(answer.map_err(|error| Upstream::Unusable(error.to_string()))?)
+    }
+}
+
+/// Values of all headers that an answer may have. Clients take some hundred.
+const HEADER_VALUES_MAX: usize = 1_024;
+
+/// A backend's answer, as a client gets it.
+#[derive(Debug)]
+pub(crate) struct Answer {
+    pub(crate) status: StatusCode,
+    pub(crate) headers: HeaderMap,
+    pub(crate) body: Vec<u8>,
+}
+
+impl Answer {
+    /// Reads what a supplier has signed: it may be anything. What is no header is left out.
+    fn of(response: PokthttpResponse) -> Result<Self, Upstream> {
+        let too_many = || Upstream::Unusable(format!("it has more than {HEADER_VALUES_MAX} values of headers"));
+        // Counted first: a map of headers panics beyond some 24,000 of them.
+        if response.header.values().map(|header| header.values.len()).sum::<usize>() > HEADER_VALUES_MAX {
+            return Err(too_many());
+        }
+        let mut headers = HeaderMap::new();
+        for (name, header) in &response.header {
+            let Ok(name) = HeaderName::from_bytes(name.as_bytes()) else { continue };
+            for value in &header.values {
+                if let Ok(value) = HeaderValue::from_str(value) {
+                    headers.try_append(name.clone(), value).map_err(|_| too_many())?;
+                }
+            }
+        }
+        drop_hop_by_hop(&mut headers);
+        // The server writes it itself, from what it really sends.
+        headers.remove(header::CONTENT_LENGTH);
+        let status = u16::try_from(response.status_code).ok().and_then(|code| StatusCode::from_u16(code).ok());
+        Ok(Self { status: status.unwrap_or(StatusCode::BAD_GATEWAY), headers, body: response.body_bz })
     }
 }
 

@@ -20,16 +20,20 @@ const SECOND_LOOK: Duration = Duration::from_millis(100);
 /// Looks after each block until `shutdown`.
 pub(crate) async fn run(miner: Arc<Miner>, ready: Ready, heartbeat: Heartbeat, shutdown: Shutdown) {
     let blocks = miner.chain.blocks().clone();
-    let mut seen = 0;
+    let mut last = None;
     let mut wrong = false;
     loop {
-        let Some(block) = shutdown.unless_triggered(blocks.reached(seen + 1)).await else { return };
-        seen = block.height;
+        let Some(block) = shutdown.unless_triggered(blocks.next(last)).await else { return };
+        last = Some(block);
         heartbeat.beat();
         miner.metrics.height.set(block.height);
         miner.metrics.ha_height.set(block.height);
         match miner.tenures().len() {
             0 => ready.not_ready("no supplier is ours"),
+            _ if miner.losses.are_recent() => {
+                ready
+                    .not_ready("leases are being lost; does another miner run under this one's `redis.consumer_name`?");
+            }
             _ => ready.ready(),
         }
         count_sessions(&miner).await;
@@ -39,7 +43,7 @@ pub(crate) async fn run(miner: Arc<Miner>, ready: Ready, heartbeat: Heartbeat, s
                 if ledger.balances() {
                     wrong = false;
                 } else if !std::mem::replace(&mut wrong, true) {
-                    tracing::error!(height = block.height, differences = ?ledger.differences(), "the ledger does not balance");
+                    tracing::error!(height = block.height, differences = words(&ledger), "the ledger does not balance");
                 }
             }
             Err(error) => tracing::warn!(%error, "the ledger could not be read"),
@@ -60,8 +64,16 @@ async fn read(miner: &Miner) -> Result<Ledger, StoreError> {
     }
     tokio::time::sleep(SECOND_LOOK).await;
     let second = miner.store.ledger(None).await?;
-    tracing::debug!(took = ?(clock::now() - begun), first = ?first.differences(), second = ?second.differences(), "second look at the ledger");
+    let seconds = (clock::now() - begun).as_secs_f64();
+    tracing::debug!(seconds, first = words(&first), second = words(&second), "second look at the ledger");
     Ok(second)
+}
+
+/// Returns the equations that do not hold, as people write them.
+fn words(ledger: &Ledger) -> String {
+    let differences = ledger.differences();
+    let wrong = differences.iter().filter(|(_, difference)| *difference != 0);
+    wrong.map(|(equation, difference)| format!("{equation} {difference:+}")).collect::<Vec<_>>().join(", ")
 }
 
 fn show(miner: &Miner, ledger: &Ledger) {
@@ -72,12 +84,14 @@ fn show(miner: &Miner, ledger: &Ledger) {
         ("served", ledger.served),
         ("skipped", ledger.skipped),
         ("logged", ledger.logged),
+        ("foreign", ledger.foreign),
         ("spooled", ledger.spooled),
         ("lost_before_log", ledger.lost_before_log),
         ("leaves", ledger.leaves),
         ("collapsed", ledger.collapsed),
         ("rejected", ledger.rejected),
         ("pending", ledger.pending),
+        ("taken", ledger.taken),
         ("claimed", ledger.claimed),
         ("unclaimed", ledger.unclaimed),
         ("open", ledger.open),
@@ -118,4 +132,16 @@ async fn count_sessions(miner: &Miner) {
         miner.metrics.sessions.with_label_values(&[state]).set(count);
     }
     miner.metrics.trie_bytes.set(i64::try_from(bytes).unwrap_or(i64::MAX));
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn differences_are_told_in_words() {
+        assert_eq!(words(&Ledger::default()), "");
+        let ledger = Ledger { leaves: 300, open: 290, ..Ledger::default() };
+        assert_eq!(words(&ledger), "logged -300, leaves +10");
+    }
 }

@@ -1,7 +1,7 @@
 //! Claims: built, found on the chain, given up, settled.
 
 use num_bigint::BigUint;
-use pocket_chain::Prepared;
+use pocket_chain::{Prepared, QueryErrorKind};
 use pocket_proto::pocket::proof::{Claim, ClaimProofStatus, MsgCreateClaim};
 use pocket_protocol::height::Height;
 use pocket_protocol::mining::profit::{self, Fees};
@@ -95,8 +95,8 @@ impl Tenure {
         let Some(claim) = claim else { return Ok(()) };
         let state = session.record.state;
         if matches!(state, SessionState::Sealed | SessionState::Unclaimed) {
-            let Some(ours) = root_of(&session.record) else { return Ok(()) };
-            if claim.root_hash[..] != ours[..] {
+            // Without a root nothing of ours was ever sent.
+            if root_of(&session.record).is_none_or(|ours| claim.root_hash[..] != ours[..]) {
                 // While the window is open ours replaces it; it is sent anyway.
                 if state == SessionState::Sealed && height >= session.terms.windows.claim_close {
                     self.give_up(session, Unclaimed::OtherRoot, height).await?;
@@ -131,7 +131,7 @@ impl Tenure {
         self.write(session, |record| {
             record.state = SessionState::Claimed;
             record.unclaimed = None;
-            session::clear_final(record);
+            record.final_height = None;
             record.claim.get_or_insert_default().included_height = Some(height);
         })
         .await?;
@@ -143,6 +143,25 @@ impl Tenure {
         self.miner.metrics.ha_upokt_claimed.with_label_values(&labels).inc_by(upokt);
         self.miner.teller.tell(Event::ClaimLanded { about, height, relays, upokt });
         Ok(())
+    }
+
+    /// Gives up a session for which nothing was ever sent. Another miner may have claimed it all the same.
+    pub(crate) async fn missed(&self, session: &mut Session, height: Height) -> Result<(), StepError> {
+        let claimed = self.is_claimed_by_another(session, height).await;
+        self.give_up(session, if claimed { Unclaimed::OtherRoot } else { Unclaimed::Window }, height).await
+    }
+
+    /// Returns whether the chain holds, or has settled, a claim of a session that we never claimed. It decides on a word
+    /// alone, so that a node that cannot tell holds nothing up.
+    async fn is_claimed_by_another(&self, session: &Session, height: Height) -> bool {
+        let (chain, windows) = (&self.miner.chain, &session.terms.windows);
+        if height >= windows.proof_close {
+            let settled = self.miner.settled.at(chain, windows.proof_close).await;
+            return settled.is_ok_and(|settled| settled.fate(&key_of(&session.record)).is_some());
+        }
+        let claims = chain.claims_of_supplier(&self.supplier, height).await.unwrap_or_default();
+        let of = |claim: &Claim| claim.session_header.as_ref().map(|header| header.session_id.clone());
+        claims.iter().any(|claim| of(claim).as_ref() == Some(&session.record.session))
     }
 
     /// Says that no claim will be made: the leaves are accounted for by the reason.
@@ -162,25 +181,28 @@ impl Tenure {
             record.state = SessionState::Unclaimed;
             record.unclaimed = Some(reason.word().to_owned());
             record.relays = leaves;
-            session::set_final(record, height);
+            record.final_height = Some(height);
         })
         .await?;
         if leaves == 0 {
             return Ok(());
         }
         let about = session.about();
-        if reason == Unclaimed::Unprofitable {
-            tracing::info!(
+        match reason {
+            Unclaimed::Unprofitable => tracing::info!(
                 supplier = %about.supplier, session = %about.session, service = %about.service, height,
                 relays = leaves, upokt = session.record.claimed_upokt, "a claim below its fees is left out"
-            );
-        } else {
-            tracing::error!(
+            ),
+            Unclaimed::OtherRoot => tracing::warn!(
+                supplier = %about.supplier, session = %about.session, service = %about.service, height,
+                relays = leaves, "another miner has claimed a session; whether our relays are in its claim is not known"
+            ),
+            Unclaimed::Window | Unclaimed::Refused => tracing::error!(
                 supplier = %about.supplier, session = %about.session, service = %about.service, height,
                 relays = leaves, reason = reason.word(),
                 last_error = session.record.claim.as_ref().and_then(|claim| claim.last_error.as_deref()),
                 "a session was not claimed"
-            );
+            ),
         }
         self.miner.metrics.claims.with_label_values(&["unclaimed"]).inc();
         self.miner.metrics.claimed_relays.with_label_values(&["unclaimed"]).inc_by(leaves);
@@ -193,27 +215,29 @@ impl Tenure {
         let settled_at = session.terms.windows.proof_close;
         let settlements = match self.miner.settled.at(&self.miner.chain, settled_at).await {
             Ok(settlements) => settlements,
-            Err(error) if error.is_passing() => return Ok(false),
+            Err(error) if error.kind == QueryErrorKind::Ahead => return Ok(false),
             Err(error) => return Err(error.into()),
         };
-        let record = &session.record;
-        let key = ClaimKey {
-            supplier: record.supplier.clone(),
-            application: record.application.clone(),
-            service: record.service.clone(),
-            end_height: record.end_height,
-        };
-        match settlements.fate(&key) {
+        let fate = settlements.fate(&key_of(&session.record));
+        let is_sealed = session.record.state == SessionState::Sealed;
+        // Nobody saw a claim of ours: it may be another miner's that was settled.
+        if let Some(fate) = &fate
+            && is_sealed
+            && !self.is_ours(session, fate).await?
+        {
+            return self.give_up(session, Unclaimed::OtherRoot, height).await.map(|()| true);
+        }
+        match fate {
             Some(fate) => self.settled(session, fate, settled_at).await.map(|()| true),
             // Sent, perhaps, and never on the chain.
-            None if record.state == SessionState::Sealed => {
+            None if is_sealed => {
                 let reason = missed_because(session);
                 self.give_up(session, reason, height).await.map(|()| true)
             }
             None => {
                 if height <= settled_at + 1 {
                     tracing::error!(
-                        supplier = %self.supplier, session = %record.session, height = settled_at,
+                        supplier = %self.supplier, session = %session.record.session, height = settled_at,
                         "the block that should have settled a claim does not mention it; it stays in `waiting`"
                     );
                 }
@@ -222,25 +246,28 @@ impl Tenure {
         }
     }
 
+    /// Returns whether a settled claim may be the one we made, or would have.
+    async fn is_ours(&self, session: &mut Session, fate: &Fate) -> Result<bool, StepError> {
+        self.fix_root(session).await?;
+        Ok(fate.compute_units.is_none_or(|units| units == session.record.compute_units))
+    }
+
     async fn settled(&self, session: &mut Session, fate: Fate, settled_at: Height) -> Result<(), StepError> {
         // Claimed, and nobody saw it before it was settled.
         self.fix_root(session).await?;
-        let Fate { outcome, paid_upokt, slashed_upokt } = fate;
+        let Fate { outcome, paid_upokt, slashed_upokt, .. } = fate;
         self.write(session, |record| {
-            let mut settlement = Settlement {
+            record.settlement = Some(Settlement {
                 outcome,
                 height: settled_at,
                 relays: record.relays,
                 claimed_upokt: record.claimed_upokt,
                 paid_upokt,
+                slashed_upokt,
                 extra: std::collections::BTreeMap::new(),
-            };
-            if slashed_upokt > 0 {
-                settlement.extra.insert("slashed_upokt".to_owned(), slashed_upokt.into());
-            }
-            record.settlement = Some(settlement);
+            });
             record.state = SessionState::Settled;
-            session::set_final(record, settled_at);
+            record.final_height = Some(settled_at);
         })
         .await?;
         self.tell_settled(session, fate, settled_at);
@@ -250,7 +277,7 @@ impl Tenure {
     fn tell_settled(&self, session: &Session, fate: Fate, height: Height) {
         let about = session.about();
         let (relays, claimed_upokt) = (session.record.relays, session.record.claimed_upokt);
-        let Fate { outcome, paid_upokt: upokt, slashed_upokt } = fate;
+        let Fate { outcome, paid_upokt: upokt, slashed_upokt, .. } = fate;
         let metrics = &self.miner.metrics;
         let upokt_to = |term: &str, amount| metrics.upokt.with_label_values(&[term]).inc_by(amount);
         let (supplier, id) = (about.supplier.clone(), about.session.clone());
@@ -321,6 +348,16 @@ fn requirement(claim: &Claim, seed: &[u8; 32], terms: &Terms, sampling_terms: &s
         }
         // A worth that cannot be computed cannot be decided on: a proof that is not wanted only costs its fee.
         Err(_) => true,
+    }
+}
+
+/// Returns what names a session's claim in the events of its settlement.
+fn key_of(record: &SessionRecord) -> ClaimKey {
+    ClaimKey {
+        supplier: record.supplier.clone(),
+        application: record.application.clone(),
+        service: record.service.clone(),
+        end_height: record.end_height,
     }
 }
 

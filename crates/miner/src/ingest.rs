@@ -44,8 +44,18 @@ pub(crate) async fn run(miner: Arc<Miner>, heartbeat: Heartbeat, shutdown: Shutd
     let claim_idle = Duration::from_millis(miner.settings.redis.claim_idle_timeout_ms.max(1));
     let wait = Duration::from_millis(miner.settings.limits.take_wait_ms.max(1));
     let mut reader = miner.store.reader(&miner.name, claim_idle);
+    // Suppliers with relays in the log whose sessions were still to come at this height.
+    let (mut early, mut early_at) = (BTreeSet::<String>::new(), 0);
     while !shutdown.is_triggered() {
         heartbeat.beat();
+        let height = miner.chain.height();
+        if height != early_at {
+            early_at = height;
+            // Not sooner: what is handed out again goes before everything new.
+            for supplier in std::mem::take(&mut early) {
+                reader.rewind(&supplier);
+            }
+        }
         let tenures = miner.tenures();
         let suppliers: Vec<_> = tenures.keys().cloned().collect();
         let each = (TAKEN_MAX / suppliers.len().max(1)).clamp(TAKEN_EACH_MIN, miner.settings.batch_size.max(1));
@@ -80,13 +90,20 @@ pub(crate) async fn run(miner: Arc<Miner>, heartbeat: Heartbeat, shutdown: Shutd
         let mut done = futures_util::stream::iter(work).buffer_unordered(COMMITS_MAX);
         let mut failed = false;
         while let Some((supplier, result)) = done.next().await {
-            if let Err(error) = result {
-                // Whatever was not acknowledged must come again.
-                reader.rewind(&supplier);
-                if !matches!(error, StepError::Lost) {
-                    failed = true;
-                    miner.metrics.steps_failed.with_label_values(&["commit"]).inc();
-                    tracing::warn!(%supplier, %error, "relays were not committed; trying again");
+            match result {
+                Ok(None) => {}
+                Ok(Some(error)) => {
+                    tracing::debug!(%supplier, %error, "relays wait for the block that begins their session");
+                    early.insert(supplier);
+                }
+                Err(error) => {
+                    // Whatever was not acknowledged must come again.
+                    reader.rewind(&supplier);
+                    if !matches!(error, StepError::Lost) {
+                        failed = true;
+                        miner.metrics.steps_failed.with_label_values(&["commit"]).inc();
+                        tracing::warn!(%supplier, %error, "relays were not committed; trying again");
+                    }
                 }
             }
         }
@@ -98,11 +115,12 @@ pub(crate) async fn run(miner: Arc<Miner>, heartbeat: Heartbeat, shutdown: Shutd
 }
 
 impl Tenure {
-    /// Decides on entries of this supplier's log, in their order, and acknowledges each.
-    async fn take_in(&self, entries: Vec<LogEntry>) -> Result<(), StepError> {
+    /// Decides on entries of this supplier's log, in their order, and acknowledges each; except those of sessions that our
+    /// node has not come to, which it leaves in the log, and then says why.
+    async fn take_in(&self, entries: Vec<LogEntry>) -> Result<Option<QueryError>, StepError> {
         let known = self.sessions_of(&entries).await?;
         let supplier = self.supplier.clone();
-        let Checked { batches, poison } = if entries.len() > CHECK_INLINE_MAX {
+        let Checked { batches, poison, early } = if entries.len() > CHECK_INLINE_MAX {
             let work = move || check::check(&supplier, entries, &known);
             task::blocking("check relays", work).await.map_err(crate::session::TrieError::from)?
         } else {
@@ -114,18 +132,19 @@ impl Tenure {
         for batch in batches {
             self.commit(batch).await?;
         }
-        Ok(())
+        Ok(early)
     }
 
-    /// Finds the sessions that the entries name. A name that is none is `None`; a chain that does not answer is an error.
+    /// Finds the sessions that the entries name. Only the chain's own refusal says that there is no such session; while the
+    /// chain's answer cannot be had, which is an error, nothing is decided about any entry.
     async fn sessions_of(&self, entries: &[LogEntry]) -> Result<BTreeMap<SessionKey, Known>, StepError> {
         let names: BTreeSet<SessionKey> = entries.iter().filter_map(check::session_key).collect();
         let mut known = BTreeMap::new();
         for key in names {
-            let chain = &self.miner.chain;
-            let found = match chain.session(&key.application, &key.service, key.start).await {
+            let found = match self.miner.chain.session(&key.application, &key.service, key.start).await {
                 Ok(session) => Known::Session(session),
-                Err(error) if must_wait(&error, key.start, chain.height()) => return Err(error.into()),
+                Err(error) if error.kind == QueryErrorKind::Ahead => Known::Ahead(error),
+                Err(error) if error.is_passing() => return Err(error.into()),
                 Err(error) => Known::Unknown(error.to_string()),
             };
             known.insert(key, found);
@@ -199,13 +218,16 @@ impl Tenure {
         let outcome = match outcome {
             Ok(outcome) => outcome,
             Err(error) => {
-                // Whether it took effect is not known: the trie is built from the store when it is wanted.
+                // Whether it took effect is not known: the store is asked before anything is decided, and the trie is built
+                // from it when it is wanted.
+                session.is_doubtful = true;
                 session.drop_trie();
                 return Err(self.failed(error));
             }
         };
         session.grow(&commit.leaves, &outcome.leaves);
-        session.leaves += outcome.new_leaves;
+        // Counted by the store: of a commit whose answer was lost the next one says nothing but `Repeated`.
+        session.leaves = outcome.session_leaves;
         let is_new = session.record.revision == 0;
         if is_new {
             session.record.revision = 1;
@@ -214,7 +236,7 @@ impl Tenure {
         self.acknowledge((commit.leaves.len() + commit.rejected.len()) as u64);
         if is_new {
             // From here on nothing about the session need be asked of the chain again. If this fails it is asked once more.
-            match self.write(&mut session, |record| terms.keep_in(record)).await {
+            match self.write(&mut session, |record| record.terms = Some(terms.stored())).await {
                 Ok(()) | Err(StepError::Changed) => {}
                 Err(error) => return Err(error),
             }
@@ -257,12 +279,4 @@ impl Tenure {
         let labels = [self.supplier.as_str(), commit.header.service.as_str()];
         self.miner.metrics.ha_relays_added.with_label_values(&labels).inc_by(outcome.new_leaves);
     }
-}
-
-/// Blocks that a relayer may be ahead of this miner.
-const AHEAD_MAX: i64 = 16;
-
-/// Returns whether a session that was not found may be found later.
-fn must_wait(error: &QueryError, start: i64, height: i64) -> bool {
-    error.is_passing() && (error.kind != QueryErrorKind::Ahead || start <= height + AHEAD_MAX)
 }

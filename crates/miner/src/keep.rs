@@ -15,7 +15,6 @@ use pocket_runtime::{clock, task};
 use pocket_store::{Lease, LeaseError, LeaseName, SessionState};
 
 use crate::claims;
-use crate::ledger::Unclaimed;
 use crate::lifecycle::{self, Due};
 use crate::miner::Miner;
 use crate::session::Session;
@@ -38,6 +37,15 @@ pub(crate) struct Keeper {
     pub(crate) key: Arc<SecretKey>,
 }
 
+/// What comes after a step of a session.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Next {
+    /// The next step, at once.
+    Step,
+    /// Nothing more before the next block.
+    Rest,
+}
+
 /// What the chain holds of a supplier's claims, by session id; none where it was not asked or did not answer.
 pub(crate) type OnChain = Option<BTreeMap<String, Claim>>;
 
@@ -47,7 +55,11 @@ impl Keeper {
         let name = LeaseName::Supplier(self.supplier.clone());
         while !shutdown.is_triggered() {
             let Some(lease) = acquire(&self.miner, &name, &shutdown).await else { return };
-            tracing::info!(supplier = %self.supplier, epoch = lease.epoch, "supplier is ours");
+            if self.miner.losses.are_recent() {
+                tracing::debug!(supplier = %self.supplier, epoch = lease.epoch, "supplier is ours again");
+            } else {
+                tracing::info!(supplier = %self.supplier, epoch = lease.epoch, "supplier is ours");
+            }
             if let Some(tenure) = self.begin(&lease, &shutdown).await {
                 self.serve(&tenure, &shutdown).await;
                 self.miner.remove(&tenure);
@@ -83,15 +95,14 @@ impl Keeper {
     async fn serve(&self, tenure: &Arc<Tenure>, shutdown: &Shutdown) {
         let _renewing = task::spawn("renew lease", renew(tenure.clone())).abort_on_drop();
         let blocks = self.miner.chain.blocks().clone();
-        let mut seen = 0;
+        let mut last = None;
         while !tenure.is_ended() {
             let block = tokio::select! {
                 biased;
                 () = tenure.ended() => break,
-                block = blocks.reached(seen + 1) => block,
+                block = blocks.next(last) => block,
             };
-            // A development chain that was restored goes back; it is followed from there.
-            seen = block.height;
+            last = Some(block);
             let begun = clock::now();
             tokio::select! {
                 biased;
@@ -118,10 +129,10 @@ pub(crate) async fn acquire(miner: &Miner, name: &LeaseName, shutdown: &Shutdown
             Ok(lease) => return Some(lease),
             Err(LeaseError::Held { holder, .. }) => {
                 if !std::mem::replace(&mut told, true) {
-                    tracing::info!(lease = ?name, %holder, "another miner holds the lease; waiting");
+                    tracing::info!(lease = %name, %holder, "another miner holds the lease; waiting");
                 }
             }
-            Err(error) => tracing::warn!(lease = ?name, %error, "the lease could not be asked for; trying again"),
+            Err(error) => tracing::warn!(lease = %name, %error, "the lease could not be asked for; trying again"),
         }
         shutdown.unless_triggered(tokio::time::sleep(LEASE_RETRY)).await?;
     }
@@ -166,7 +177,7 @@ impl Tenure {
             let session = cell.lock().await;
             wanted |= lifecycle::wants_claim(&session.view(), height, &session.terms.windows);
         }
-        let on_chain = if wanted { self.claims_on_chain().await } else { None };
+        let on_chain = if wanted { self.claims_on_chain(height).await } else { None };
         let mut claims = Vec::new();
         let mut proofs = Vec::new();
         let mut undrained = false;
@@ -189,13 +200,17 @@ impl Tenure {
                 session.drop_trie();
             }
         }
-        // Neither waits for the other.
-        tokio::join!(self.submit(Kind::Claim, claims, height), self.submit(Kind::Proof, proofs, height));
+        // None waits for another.
+        tokio::join!(
+            self.submit(Kind::Claim, claims, height),
+            self.submit(Kind::Proof, proofs, height),
+            self.close_ended(height)
+        );
         undrained
     }
 
-    async fn claims_on_chain(&self) -> OnChain {
-        match self.miner.chain.claims_of_supplier(&self.supplier).await {
+    async fn claims_on_chain(&self, height: Height) -> OnChain {
+        match self.miner.chain.claims_of_supplier(&self.supplier, height).await {
             Ok(claims) => {
                 let by_session = |claim: Claim| {
                     let id = claim.session_header.as_ref()?.session_id.clone();
@@ -221,64 +236,86 @@ impl Tenure {
         claims: &mut Vec<Item>,
         proofs: &mut Vec<Item>,
     ) -> Result<(), (&'static str, StepError)> {
+        self.settle_doubt(session).await.map_err(|error| ("reload", error))?;
         if let Some(on_chain) = on_chain {
             let claim = on_chain.get(&session.record.session);
             self.reconcile(session, claim, height).await.map_err(|error| ("reconcile", error))?;
         }
         for _ in 0..STEPS_MAX {
-            match tenure::due(&self.miner, session, height) {
-                Due::Wait(_) => return Ok(()),
-                Due::Seal => {
-                    if !self.seal(session, height).await.map_err(|error| ("seal", error))? {
-                        return Ok(());
-                    }
-                }
-                Due::Claim => {
-                    let item = self.claim(cell, session).await.map_err(|error| ("claim", error))?;
-                    claims.push(item);
-                    return Ok(());
-                }
-                Due::ClaimMissed => {
-                    self.give_up(session, Unclaimed::Window, height).await.map_err(|error| ("give_up", error))?;
-                }
-                Due::ClaimVerdict => {
-                    // A claim that is not there now will not come; unless the node is so far ahead that it has settled.
-                    let settled = self.miner.chain.height() >= session.terms.windows.proof_close;
-                    match on_chain {
-                        Some(on_chain) if !settled && !on_chain.contains_key(&session.record.session) => {
-                            let reason = claims::missed_because(session);
-                            self.give_up(session, reason, height).await.map_err(|error| ("give_up", error))?;
-                        }
-                        _ => return Ok(()),
-                    }
-                }
-                Due::Decide => {
-                    let claim = on_chain.as_ref().and_then(|claims| claims.get(&session.record.session));
-                    let Some(claim) = claim else { return Ok(()) };
-                    self.decide(session, claim, height).await.map_err(|error| ("decide", error))?;
-                }
-                Due::Proof if self.is_under_way(session).await => return Ok(()),
-                Due::Proof => {
-                    let item = self.prove(cell, session).await.map_err(|error| ("prove", error))?;
-                    proofs.push(item);
-                    return Ok(());
-                }
-                Due::Settlement => {
-                    if !self.settle(session, height).await.map_err(|error| ("settle", error))? {
-                        return Ok(());
-                    }
-                }
-                Due::Forget => {
-                    return self.forget(session).await.map_err(|error| ("forget", error));
-                }
+            match self.take_step(cell, session, height, on_chain, claims, proofs).await {
+                Ok(Next::Rest) => return Ok(()),
+                // It has been read again, so what is due now can be told.
+                Ok(Next::Step) | Err((_, StepError::Changed)) => {}
+                Err(error) => return Err(error),
             }
         }
         Ok(())
     }
 
+    /// Does the one thing that is due.
+    async fn take_step(
+        &self,
+        cell: &Cell,
+        session: &mut Session,
+        height: Height,
+        on_chain: &OnChain,
+        claims: &mut Vec<Item>,
+        proofs: &mut Vec<Item>,
+    ) -> Result<Next, (&'static str, StepError)> {
+        match tenure::due(&self.miner, session, height) {
+            Due::Wait(_) => return Ok(Next::Rest),
+            Due::Seal => {
+                if !self.seal(session, height).await.map_err(|error| ("seal", error))? {
+                    return Ok(Next::Rest);
+                }
+            }
+            Due::Claim => {
+                let item = self.claim(cell, session).await.map_err(|error| ("claim", error))?;
+                claims.push(item);
+                return Ok(Next::Rest);
+            }
+            Due::ClaimMissed => {
+                self.missed(session, height).await.map_err(|error| ("give_up", error))?;
+            }
+            Due::ClaimVerdict => {
+                // As of this height: a claim that is not there now will not come.
+                match on_chain {
+                    Some(on_chain) if !on_chain.contains_key(&session.record.session) => {
+                        let reason = claims::missed_because(session);
+                        self.give_up(session, reason, height).await.map_err(|error| ("give_up", error))?;
+                    }
+                    _ => return Ok(Next::Rest),
+                }
+            }
+            Due::Decide => {
+                let claim = on_chain.as_ref().and_then(|claims| claims.get(&session.record.session));
+                let Some(claim) = claim else { return Ok(Next::Rest) };
+                self.decide(session, claim, height).await.map_err(|error| ("decide", error))?;
+            }
+            Due::Proof if self.is_under_way(session).await => return Ok(Next::Rest),
+            Due::Proof => {
+                let item = self.prove(cell, session).await.map_err(|error| ("prove", error))?;
+                proofs.push(item);
+                return Ok(Next::Rest);
+            }
+            Due::Settlement => {
+                if !self.settle(session, height).await.map_err(|error| ("settle", error))? {
+                    return Ok(Next::Rest);
+                }
+            }
+            Due::Forget => {
+                self.forget(session).await.map_err(|error| ("forget", error))?;
+                return Ok(Next::Rest);
+            }
+        }
+        Ok(Next::Step)
+    }
+
     /// Takes no more leaves for a session and fixes its root; false while relays of it may still be in the log.
     async fn seal(&self, session: &mut Session, height: Height) -> Result<bool, StepError> {
-        if !lifecycle::seals_undrained(&session.terms.windows, height) && !self.drained(session).await? {
+        // Nothing more comes into the log from here on: whoever is behind is refused, and does not answer.
+        self.close(session.record.end_height).await?;
+        if height < session.terms.windows.seal_undrained() && !self.drained(session).await? {
             // The lock is released while waiting: ingest needs it.
             return Ok(false);
         }

@@ -48,7 +48,7 @@ async fn lead(miner: &Miner, lease: &Lease, shutdown: &Shutdown) {
     let refresh_every = Duration::from_secs(miner.settings.supplier_reconcile_interval_seconds.max(1));
     let mut renew_at = clock::now() + renew_every;
     let mut refresh_at = clock::now();
-    let mut published = blocks.height() - 1;
+    let mut published = None;
     loop {
         tokio::select! {
             biased;
@@ -68,14 +68,14 @@ async fn lead(miner: &Miner, lease: &Lease, shutdown: &Shutdown) {
                 let done = publish_facts(miner).await;
                 refresh_at = clock::now() + if done { refresh_every } else { FAILURE_PAUSE };
             }
-            block = blocks.reached(published + 1) => {
+            block = blocks.next(published) => {
                 // Relayers want the newest; those between say nothing more.
                 if let Err(error) = publish_block(miner, &block).await {
                     tracing::warn!(%error, height = block.height, "a block was not made known to relayers");
                     tokio::time::sleep(FAILURE_PAUSE).await;
                     continue;
                 }
-                published = block.height;
+                published = Some(block);
             }
         }
     }
@@ -140,7 +140,8 @@ async fn publish_supplier(miner: &Miner, address: &str) -> bool {
     if same {
         return true;
     }
-    tracing::info!(supplier = %address, status = ?state.status, services = ?state.services, "supplier published");
+    let services = state.services.as_deref().unwrap_or_default().join(", ");
+    tracing::info!(supplier = %address, status = state.status.word(), services, "supplier published");
     let action = match (state.status, known) {
         (SupplierStatus::NotStaked, None) => return true,
         (SupplierStatus::NotStaked, Some(_)) => RegistryAction::Remove,

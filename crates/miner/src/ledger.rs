@@ -122,8 +122,15 @@ mod tests {
     }
 
     fn settled(outcome: Outcome, paid_upokt: u64) -> SessionRecord {
-        let settlement =
-            Settlement { outcome, height: 28, relays: 7, claimed_upokt: 700, paid_upokt, extra: BTreeMap::new() };
+        let settlement = Settlement {
+            outcome,
+            height: 28,
+            relays: 7,
+            claimed_upokt: 700,
+            paid_upokt,
+            slashed_upokt: 0,
+            extra: BTreeMap::new(),
+        };
         SessionRecord { settlement: Some(settlement), ..record(SessionState::Settled) }
     }
 

@@ -14,11 +14,8 @@ const RESEND_BLOCKS_MIN: Height = 2;
 /// Most such blocks, however long the window.
 const RESEND_BLOCKS_MAX: Height = 4;
 
-/// Blocks left in a window at which nobody waits any more for what an earlier tenure recorded as sent.
+/// Blocks left in a window at which the next block alone is waited for, and nothing for what an earlier tenure recorded.
 const HURRY_BLOCKS: Height = 3;
-
-/// Blocks left to send a claim in when a session is sealed at the latest, drained or not.
-pub const SEAL_MARGIN_BLOCKS: Height = 2;
 
 /// How often and when something was sent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -82,29 +79,16 @@ pub enum Due {
     Forget,
 }
 
-/// Returns the height after whose block a session is sealed.
-///
-/// Relays are answered until the block that opens the claim window, and a busy relayer learns of it later than we do; so
-/// a quarter of the window, at least a block, is given where it can be spared. Settlement comes no later for it.
-pub fn seal_height(windows: &Windows) -> Height {
-    let spared = ((windows.claim_close - windows.claim_open) / 4).max(1);
-    let latest = windows.claim_close - SEAL_MARGIN_BLOCKS;
-    (windows.claim_open + spared).min(latest).max(windows.claim_open - 1)
-}
-
-/// Returns whether a session must be sealed now even if relays of it may still wait in the log.
-pub fn seals_undrained(windows: &Windows, height: Height) -> bool {
-    height >= windows.claim_close - SEAL_MARGIN_BLOCKS
-}
-
 /// Returns what is due after the block at `height`.
 pub fn due(view: &View, height: Height, windows: &Windows, rules: &Rules) -> Due {
     match view.state {
-        SessionState::Open => open(view, height, windows),
+        SessionState::Open => open(height, windows),
         SessionState::Sealed | SessionState::Claimed | SessionState::Proved if height >= windows.proof_close => {
             Due::Settlement
         }
         SessionState::Sealed if height >= windows.claim_close => Due::ClaimVerdict,
+        // Nothing to claim, and since it is sealed nothing will come.
+        SessionState::Sealed if view.leaves == 0 => Due::Wait(windows.claim_close),
         SessionState::Sealed => {
             send(view.claim, height, windows.claim_open, windows.claim_close, rules).map_or(Due::Claim, Due::Wait)
         }
@@ -121,6 +105,8 @@ pub fn due(view: &View, height: Height, windows: &Windows, rules: &Rules) -> Due
 pub fn wants_claim(view: &View, height: Height, windows: &Windows) -> bool {
     match view.state {
         SessionState::Sealed => (view.claim.count > 0 || height >= windows.claim_close) && height < windows.proof_close,
+        // A claim that was given up may have landed all the same, and then it must be proved.
+        SessionState::Unclaimed => view.leaves > 0 && height < windows.proof_close,
         SessionState::Claimed if height >= windows.proof_close => false,
         SessionState::Claimed => match view.proof_required {
             None => height >= windows.seed_height(),
@@ -130,14 +116,14 @@ pub fn wants_claim(view: &View, height: Height, windows: &Windows) -> bool {
     }
 }
 
-fn open(view: &View, height: Height, windows: &Windows) -> Due {
-    let seal = seal_height(windows);
+fn open(height: Height, windows: &Windows) -> Due {
+    let seal = windows.seal();
     if height < seal {
         Due::Wait(seal)
-    } else if height >= windows.claim_close || view.leaves == 0 {
-        // Without leaves there is nothing to claim; late ones may still come while the window is open.
-        if height >= windows.claim_close { Due::ClaimMissed } else { Due::Wait(height + 1) }
+    } else if height >= windows.claim_close {
+        Due::ClaimMissed
     } else {
+        // Also with no leaf in memory: only of a sealed session is it certain what the store has.
         Due::Seal
     }
 }
@@ -161,13 +147,15 @@ fn send(sends: Sends, height: Height, window_open: Height, window_close: Height,
     if height >= window_close || sends.ours > rules.resends_max {
         return Some(window_close.max(height + 1));
     }
-    let pause = if sends.ours > 0 {
+    let hurries = window_close - height <= HURRY_BLOCKS;
+    let pause = match (sends.ours > 0, hurries) {
         // A third of the window: sending early what is on its way costs a fee, sending late costs the claim.
-        ((window_close - window_open + 1) / 3).clamp(RESEND_BLOCKS_MIN, RESEND_BLOCKS_MAX)
-    } else {
+        (true, false) => ((window_close - window_open + 1) / 3).clamp(RESEND_BLOCKS_MIN, RESEND_BLOCKS_MAX),
+        // The next block shows it, or it is sent into the one after.
+        (true, true) => 1,
         // What an earlier tenure recorded may never have left its process, or have been lost with the node's mempool. The
         // next block shows it; near the end a second fee is cheaper than waiting for that.
-        i64::from(window_close - height > HURRY_BLOCKS)
+        (false, hurries) => i64::from(!hurries),
     };
     let again = sends.last.map_or(height, |last| last + pause);
     (height < again).then_some(again)
@@ -213,23 +201,35 @@ mod tests {
     }
 
     #[test]
-    fn a_short_claim_window_still_leaves_blocks_to_send_in() {
-        assert_eq!(seal_height(&SHORT), 13);
-        assert_eq!(seal_height(&Windows { claim_close: 13, ..SHORT }), 11);
-        assert_eq!(seal_height(&Windows { claim_close: 14, ..SHORT }), 12);
-        assert!(!seals_undrained(&SHORT, 13) && seals_undrained(&SHORT, 14));
-    }
-
-    #[test]
     fn an_open_session_whose_window_has_closed_is_missed() {
         check(view(SessionState::Open), 20, Due::ClaimMissed);
         check(view(SessionState::Open), 90, Due::ClaimMissed);
     }
 
     #[test]
-    fn a_session_without_leaves_waits_for_late_ones_until_the_window_closes() {
-        check(View { leaves: 0, ..view(SessionState::Open) }, 14, Due::Wait(15));
+    fn a_session_is_sealed_before_it_is_called_empty() {
+        check(View { leaves: 0, ..view(SessionState::Open) }, 14, Due::Seal);
         check(View { leaves: 0, ..view(SessionState::Open) }, 20, Due::ClaimMissed);
+        check(View { leaves: 0, ..view(SessionState::Sealed) }, 14, Due::Wait(20));
+        check(View { leaves: 0, ..view(SessionState::Sealed) }, 20, Due::ClaimVerdict);
+    }
+
+    #[test]
+    fn near_the_end_what_this_tenure_sent_is_sent_again_after_one_block() {
+        check(View { claim: sent(1, 16), ..view(SessionState::Sealed) }, 17, Due::Claim);
+        check(View { claim: sent(1, 17), ..view(SessionState::Sealed) }, 17, Due::Wait(18));
+        check(View { claim: sent(2, 17), ..view(SessionState::Sealed) }, 18, Due::Claim);
+        let wanted = View { proof_required: Some(true), ..view(SessionState::Claimed) };
+        check(View { proof: sent(1, 26), ..wanted }, 27, Due::Proof);
+    }
+
+    #[test]
+    fn a_claim_that_was_given_up_is_looked_for_until_the_chain_settles() {
+        let given_up = View { claim: sent(1, 18), final_height: Some(20), ..view(SessionState::Unclaimed) };
+        assert!(wants_claim(&given_up, 21, &WINDOWS));
+        assert!(wants_claim(&given_up, 27, &WINDOWS));
+        assert!(!wants_claim(&given_up, 28, &WINDOWS), "the chain has settled");
+        assert!(!wants_claim(&View { leaves: 0, ..given_up }, 21, &WINDOWS), "nothing was to be claimed");
     }
 
     #[test]
@@ -261,8 +261,8 @@ mod tests {
     #[test]
     fn a_short_window_is_used_for_more_than_one_send() {
         let sealed = View { claim: sent(1, 13), ..view(SessionState::Sealed) };
-        assert_eq!(due(&sealed, 14, &SHORT, &RULES), Due::Wait(15));
-        assert_eq!(due(&sealed, 15, &SHORT, &RULES), Due::Claim);
+        assert_eq!(due(&sealed, 13, &SHORT, &RULES), Due::Wait(14));
+        assert_eq!(due(&sealed, 14, &SHORT, &RULES), Due::Claim);
     }
 
     #[test]

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
+use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -10,7 +11,6 @@ use pocket_config::metrics::Catalogue;
 use pocket_config::miner::Miner as Settings;
 use pocket_protocol::tx::GasPrice;
 use pocket_runtime::admin::{self, Admin, Health, Routes};
-use pocket_runtime::fs;
 use pocket_runtime::metrics::Registry;
 use pocket_runtime::net::{BindError, TcpListener};
 use pocket_runtime::shutdown::Shutdown;
@@ -19,8 +19,10 @@ use pocket_store::{Store, StoreError};
 use tokio::sync::{Notify, Semaphore};
 
 use crate::event::{Events, Teller};
+use crate::instance::Instance;
 use crate::keep::Keeper;
 use crate::lifecycle::Rules;
+use crate::losses::Losses;
 use crate::metrics::Metrics;
 use crate::settlement::Settled;
 use crate::tenure::Tenure;
@@ -78,6 +80,8 @@ pub struct Running {
     pub suppliers: Vec<String>,
     miner: Arc<Miner>,
     tasks: Vec<Task<()>>,
+    /// Nobody else has this miner's name until its last task has ended.
+    _instance: Instance,
 }
 
 impl Running {
@@ -127,6 +131,7 @@ pub(crate) struct Miner {
     pub(crate) metrics: Metrics,
     pub(crate) teller: Teller,
     pub(crate) settled: Settled,
+    pub(crate) losses: Losses,
     /// Transactions under way.
     pub(crate) submissions: Semaphore,
     /// Suppliers that are ours. Written by keepers, read by ingest; never held over an await.
@@ -220,9 +225,10 @@ async fn open(settings: &Settings, deps: Deps, shutdown: &Shutdown) -> Result<Ru
     let keys = Keys::load(&settings.keys)?;
     let registry = Registry::new("miner", Catalogue::builtin());
     let health = Health::new();
+    let instance = instance(settings, &deps.store);
     let transaction = &settings.transaction;
     let miner = Arc::new(Miner {
-        name: name(settings, &deps.store),
+        name: instance.name.clone(),
         gas: GasPolicy {
             limit: transaction.gas_limit,
             price: transaction.gas_price.parse()?,
@@ -237,6 +243,7 @@ async fn open(settings: &Settings, deps: Deps, shutdown: &Shutdown) -> Result<Ru
         metrics: Metrics::new(&registry),
         teller: Teller::new(),
         settled: Settled::default(),
+        losses: Losses::default(),
         submissions: Semaphore::new(settings.limits.submissions_in_flight_max.clamp(1, Semaphore::MAX_PERMITS)),
         tenures: Mutex::default(),
         fleet: Notify::new(),
@@ -272,19 +279,18 @@ async fn open(settings: &Settings, deps: Deps, shutdown: &Shutdown) -> Result<Ru
     }
     let suppliers: Vec<_> = miner.keys.iter().map(|(address, _)| address.clone()).collect();
     tracing::info!(name = %miner.name, suppliers = suppliers.len(), store = miner.store.kind(), "mining");
-    Ok(Running { admin_addr, suppliers, miner, tasks })
+    Ok(Running { admin_addr, suppliers, miner, tasks, _instance: instance })
 }
 
 /// Returns this replica's name: the same after a restart, so that it takes back what it held at once.
-fn name(settings: &Settings, store: &Store) -> String {
+fn instance(settings: &Settings, store: &Store) -> Instance {
     let given = &settings.redis.consumer_name;
     if !given.is_empty() {
-        return given.clone();
+        return Instance::named(given);
     }
     if store.kind() != "redis" {
-        return "miner".to_owned();
+        return Instance::named("miner");
     }
-    let host = fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
-    let host = host.trim();
-    format!("miner-{}", if host.is_empty() { "localhost" } else { host })
+    let folder = &settings.store.data_dir;
+    Instance::take(if folder.is_empty() { None } else { Some(Path::new(folder)) })
 }

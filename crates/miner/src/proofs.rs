@@ -12,16 +12,13 @@ use crate::submit::Item;
 use crate::tenure::{Cell, StepError, Tenure};
 use crate::terms;
 
-/// Name of the height at which the chain was seen to hold an invalid proof, in the proof's record.
-const INVALID_AT: &str = "invalid_at";
-
 impl Tenure {
     /// Returns whether the last proof sent is in a block and not known to be wrong: sending it again would only cost its
     /// fee again. A node that does not index transactions never says so.
     pub(crate) async fn is_under_way(&self, session: &Session) -> bool {
         let Some(proof) = &session.record.proof else { return false };
         let Some(hash) = &proof.tx_hash else { return false };
-        if proof.extra.get(INVALID_AT).and_then(serde_json::Value::as_i64) >= proof.last_sent_height {
+        if proof.invalid_at >= proof.last_sent_height {
             return false;
         }
         matches!(self.miner.chain.outcome(hash).await, Ok(Outcome::Done { .. }))
@@ -79,14 +76,14 @@ impl Tenure {
     /// The chain found our proof wrong. It is sent again while the window is open, built anew from the store.
     pub(crate) async fn proof_invalid(&self, session: &mut Session, height: Height) -> Result<(), StepError> {
         let last_sent = session.record.proof.as_ref().and_then(|proof| proof.last_sent_height);
-        let told = session.record.proof.as_ref().and_then(|proof| proof.extra.get(INVALID_AT)?.as_i64());
+        let told = session.record.proof.as_ref().and_then(|proof| proof.invalid_at);
         if told.is_some() && told >= last_sent {
             return Ok(());
         }
         session.drop_trie();
         self.write(session, |record| {
             record.proof_required = Some(true);
-            record.proof.get_or_insert_default().extra.insert(INVALID_AT.to_owned(), height.into());
+            record.proof.get_or_insert_default().invalid_at = Some(height);
         })
         .await?;
         let about = session.about();

@@ -1,9 +1,6 @@
 //! A session in memory: its record as last written, and its trie.
 
-use std::collections::BTreeMap;
-
 use pocket_crypto::smst::{self, Root, Trie};
-use pocket_protocol::height::Height;
 use pocket_runtime::task;
 use pocket_store::{Leaf, LeafStatus, SessionHeader, SessionRecord, Store, StoreError, StoredSession, Submission};
 
@@ -13,12 +10,6 @@ use crate::terms::Terms;
 
 /// Leaves above which hashing and sorting go to the pool for such work: below, they take less than a task does.
 const LEAVES_INLINE_MAX: usize = 512;
-
-/// Name of the height at which a session became final, in its record.
-const FINAL_HEIGHT: &str = "final_height";
-
-/// Name of the class of the last refusal, in a submission.
-const LAST_REFUSAL: &str = "last_refusal";
 
 /// One session of one supplier. Its lock orders commits, the seal and everything after.
 #[derive(Debug)]
@@ -30,6 +21,9 @@ pub(crate) struct Session {
     pub(crate) terms: Terms,
     /// Grown with each commit; none when memory is short or it is no longer wanted. It is rebuilt from the store's leaves.
     trie: Option<Trie>,
+    /// Whether a commit may have changed what the store has without our being told. It is read again before anything is
+    /// decided on the session.
+    pub(crate) is_doubtful: bool,
     /// Entries of the log to be acknowledged before it is sealed; set when sealing becomes due.
     pub(crate) drained_at: Option<u64>,
     /// What had been sent when this tenure began.
@@ -63,6 +57,7 @@ impl Session {
             leaves: 0,
             terms,
             trie: with_trie.then(Trie::new),
+            is_doubtful: false,
             drained_at: None,
             sent_before: SentBefore::default(),
         }
@@ -72,7 +67,15 @@ impl Session {
     pub(crate) fn resumed(stored: StoredSession, terms: Terms) -> Self {
         let attempts = |submission: &Option<Submission>| submission.as_ref().map_or(0, |sent| sent.attempts);
         let sent_before = SentBefore { claim: attempts(&stored.record.claim), proof: attempts(&stored.record.proof) };
-        Self { record: stored.record, leaves: stored.leaves, terms, trie: None, drained_at: None, sent_before }
+        Self {
+            record: stored.record,
+            leaves: stored.leaves,
+            terms,
+            trie: None,
+            is_doubtful: false,
+            drained_at: None,
+            sent_before,
+        }
     }
 
     pub(crate) fn view(&self) -> View {
@@ -82,7 +85,7 @@ impl Session {
             claim: sends(self.record.claim.as_ref(), self.sent_before.claim),
             proof_required: self.record.proof_required,
             proof: sends(self.record.proof.as_ref(), self.sent_before.proof),
-            final_height: self.record.extra.get(FINAL_HEIGHT).and_then(serde_json::Value::as_i64),
+            final_height: self.record.final_height,
         }
     }
 
@@ -180,25 +183,15 @@ fn sends(submission: Option<&Submission>, before: u32) -> Sends {
     })
 }
 
-/// Notes that a session is final since `height`.
-pub(crate) fn set_final(record: &mut SessionRecord, height: Height) {
-    record.extra.insert(FINAL_HEIGHT.to_owned(), height.into());
-}
-
-/// Takes that note back.
-pub(crate) fn clear_final(record: &mut SessionRecord) {
-    record.extra.remove(FINAL_HEIGHT);
-}
-
 /// Notes the class of the chain's last refusal of a claim or proof.
 pub(crate) fn set_refusal(submission: &mut Submission, class: &str, text: &str) {
     submission.last_error = Some(text.chars().take(REFUSAL_CHARS_MAX).collect());
-    submission.extra = BTreeMap::from([(LAST_REFUSAL.to_owned(), class.into())]);
+    submission.last_refusal = Some(class.to_owned());
 }
 
 /// Returns whether the chain's last word on a claim was a refusal of it.
 pub(crate) fn is_refused(record: &SessionRecord) -> bool {
-    record.claim.as_ref().is_some_and(|claim| claim.attempts == 0 && claim.extra.contains_key(LAST_REFUSAL))
+    record.claim.as_ref().is_some_and(|claim| claim.attempts == 0 && claim.last_refusal.is_some())
 }
 
 /// Characters of a refusal's text that a record keeps.
@@ -211,8 +204,19 @@ mod tests {
 
     use super::*;
 
-    fn sent(attempts: u32, last: Height) -> Submission {
+    fn sent(attempts: u32, last: i64) -> Submission {
         Submission { attempts, last_sent_height: Some(last), ..Submission::default() }
+    }
+
+    #[test]
+    fn what_a_refusal_writes_down_leaves_every_other_fact_in_place() {
+        let mut proof = Submission { invalid_at: Some(14), ..sent(2, 13) };
+        proof.extra.insert("of_a_later_version".to_owned(), 1.into());
+        let before = proof.clone();
+        set_refusal(&mut proof, "invalid", "why");
+        let expected =
+            Submission { last_error: Some("why".to_owned()), last_refusal: Some("invalid".to_owned()), ..before };
+        assert_eq!(proof, expected);
     }
 
     #[test]

@@ -36,6 +36,8 @@ pub struct Fate {
     pub paid_upokt: u64,
     /// What the supplier lost of its stake, in upokt.
     pub slashed_upokt: u64,
+    /// Compute units of the claim, where the event tells.
+    pub compute_units: Option<u64>,
 }
 
 /// The settlements of one block.
@@ -69,7 +71,8 @@ impl Settlements {
                 continue;
             };
             let paid_upokt = event.upokt("settled_upokt").map_or(0, saturated);
-            fates.insert(key, Fate { outcome, paid_upokt, slashed_upokt: 0 });
+            let compute_units = event.integer("num_claimed_compute_units").and_then(|units| u64::try_from(units).ok());
+            fates.insert(key, Fate { outcome, paid_upokt, slashed_upokt: 0, compute_units });
         }
         for (key, penalty) in slashed {
             if let Some(fate) = fates.get_mut(&key) {
@@ -161,8 +164,13 @@ mod tests {
     #[test]
     fn a_claim_is_paid_with_or_without_a_proof() {
         for (status, outcome) in [("1", Outcome::SettledProved), ("0", Outcome::SettledUnproved)] {
-            let fields = [("claim_proof_status_int", status), ("settled_upokt", "\"42000upokt\"")];
-            check(&[event("EventClaimSettled", &fields)], Some(Fate { outcome, paid_upokt: 42_000, slashed_upokt: 0 }));
+            let fields = [
+                ("claim_proof_status_int", status),
+                ("settled_upokt", "\"42000upokt\""),
+                ("num_claimed_compute_units", "\"420\""),
+            ];
+            let fate = Fate { outcome, paid_upokt: 42_000, slashed_upokt: 0, compute_units: Some(420) };
+            check(&[event("EventClaimSettled", &fields)], Some(fate));
         }
     }
 
@@ -170,14 +178,14 @@ mod tests {
     fn an_expired_claim_says_what_the_supplier_lost() {
         let slashed = event("EventSupplierSlashed", &[("proof_missing_penalty", "\"320upokt\"")]);
         let expired = event("EventClaimExpired", &[("claimed_upokt", "\"42000upokt\"")]);
-        let fate = Fate { outcome: Outcome::Expired, paid_upokt: 0, slashed_upokt: 320 };
+        let fate = Fate { outcome: Outcome::Expired, paid_upokt: 0, slashed_upokt: 320, compute_units: None };
         check(&[slashed.clone(), expired.clone()], Some(fate));
         check(&[expired, slashed], Some(fate));
     }
 
     #[test]
     fn a_discarded_claim_pays_nothing() {
-        let fate = Fate { outcome: Outcome::Discarded, paid_upokt: 0, slashed_upokt: 0 };
+        let fate = Fate { outcome: Outcome::Discarded, paid_upokt: 0, slashed_upokt: 0, compute_units: None };
         check(&[event("EventClaimDiscarded", &[("error", "\"why\"")])], Some(fate));
     }
 

@@ -91,12 +91,16 @@ impl Tenure {
         }
         // Building took its time, and what counts is when it is sent.
         let height = self.miner.chain.height().max(height);
+        let mut before = Vec::with_capacity(items.len());
         for item in &items {
-            if let Err(error) = self.record_send(kind, item, &prepared, height).await {
-                // Nothing was sent; those recorded as sent are sent again soon.
-                self.miner.metrics.steps_failed.with_label_values(&[kind.word()]).inc();
-                tracing::warn!(supplier = %self.supplier, kind = kind.word(), %error, "a submission could not be recorded and was not sent");
-                return Vec::new();
+            match self.record_send(kind, item, &prepared, height).await {
+                Ok(submission) => before.push(submission),
+                Err(error) => {
+                    self.miner.metrics.steps_failed.with_label_values(&[kind.word()]).inc();
+                    tracing::warn!(supplier = %self.supplier, kind = kind.word(), %error, "a submission could not be recorded and was not sent");
+                    self.record_unsent(kind, &items, before).await;
+                    return Vec::new();
+                }
             }
         }
         match self.sender.broadcast(&prepared).await {
@@ -104,7 +108,13 @@ impl Tenure {
             Err(SendError::Refused(refusal)) if refusal.class == RefusalClass::AlreadySent => {
                 self.count_sent(kind, items.len(), "sent");
             }
-            Err(error) => return self.take_apart(kind, items, &error, height).await,
+            Err(error) => {
+                // Of a refusal it is certain that nothing is under way, so nothing has to be waited for.
+                if matches!(error, SendError::Refused(_)) {
+                    self.record_unsent(kind, &items, before).await;
+                }
+                return self.take_apart(kind, items, &error, height).await;
+            }
         }
         for item in &items {
             self.tell_sent(kind, item, &prepared, height).await;
@@ -208,8 +218,16 @@ impl Tenure {
         }
     }
 
-    async fn record_send(&self, kind: Kind, item: &Item, prepared: &Prepared, height: Height) -> Result<(), StepError> {
+    /// Records that a claim or proof is sent now; returns what was recorded of it before.
+    async fn record_send(
+        &self,
+        kind: Kind,
+        item: &Item,
+        prepared: &Prepared,
+        height: Height,
+    ) -> Result<Submission, StepError> {
         let mut session = item.cell.lock().await;
+        let before = kind.submission(&mut session.record.clone()).clone();
         self.write(&mut session, |record| {
             let submission = kind.submission(record);
             submission.attempts = item.sends.count + 1;
@@ -217,7 +235,19 @@ impl Tenure {
             submission.first_sent_height.get_or_insert(height);
             submission.last_sent_height = Some(height);
         })
-        .await
+        .await?;
+        Ok(before)
+    }
+
+    /// Takes records of sends back: what they say was sent certainly was not, and is due again at once.
+    async fn record_unsent(&self, kind: Kind, items: &[Item], before: Vec<Submission>) {
+        for (item, before) in items.iter().zip(before) {
+            let mut session = item.cell.lock().await;
+            let restore = |record: &mut SessionRecord| *kind.submission(record) = before;
+            if let Err(error) = self.write(&mut session, restore).await {
+                tracing::debug!(%error, "an unsent submission stays recorded as sent; it is sent again after a pause");
+            }
+        }
     }
 
     async fn tell_sent(&self, kind: Kind, item: &Item, prepared: &Prepared, height: Height) {

@@ -33,11 +33,22 @@ pub(crate) struct Tenure {
     sessions: Mutex<BTreeMap<String, Cell>>,
     /// Entries of the log acknowledged in this tenure.
     acknowledged: AtomicU64,
+    /// What the log is closed to.
+    closed: AsyncMutex<Closed>,
     /// Told whenever that grows.
     progress: Notify,
     /// Pulled when the lease is lost; heard by the keeper and by ingest.
     end: ShutdownTrigger,
     ended: Shutdown,
+}
+
+/// Which sessions take no more relays into the supplier's log.
+#[derive(Debug, Clone, Copy)]
+struct Closed {
+    /// Those that end at this height or before, as the store has it.
+    end: Height,
+    /// Highest block of this tenure.
+    height: Height,
 }
 
 /// Why a step of a session was not done. It is tried again after the next block.
@@ -74,6 +85,7 @@ impl Tenure {
             let id = stored.record.session.clone();
             sessions.insert(id, Arc::new(AsyncMutex::new(Session::resumed(stored, terms))));
         }
+        let closed = Closed { end: miner.store.closed_sessions(supplier).await?, height: miner.chain.height() };
         let (end, ended) = shutdown.child();
         Ok(Self {
             miner: miner.clone(),
@@ -82,6 +94,7 @@ impl Tenure {
             sender: Sender::new(miner.chain.clone(), key),
             sessions: Mutex::new(sessions),
             acknowledged: AtomicU64::new(0),
+            closed: AsyncMutex::new(closed),
             progress: Notify::new(),
             end,
             ended,
@@ -126,7 +139,7 @@ impl Tenure {
     /// Notes that the lease is lost: nothing more is written in this tenure.
     pub(crate) fn lose(&self, why: &dyn std::fmt::Display) {
         if !self.is_ended() {
-            tracing::warn!(supplier = %self.supplier, reason = %why, "the lease on the supplier is lost");
+            self.miner.losses.note(&self.supplier, why);
         }
         self.end.trigger();
     }
@@ -143,6 +156,59 @@ impl Tenure {
     /// Waits until ingest has acknowledged something more.
     pub(crate) async fn progress(&self) {
         self.progress.notified().await;
+    }
+
+    /// Closes the log to relays of sessions that end at `end` or before.
+    ///
+    /// A relayer that was paused, or whose node is behind, learns of it when it appends, before it answers.
+    pub(crate) async fn close(&self, end: Height) -> Result<(), StepError> {
+        let mut closed = self.closed.lock().await;
+        if closed.end < end {
+            self.close_to(&mut closed, end).await?;
+        }
+        Ok(())
+    }
+
+    /// Closes the log to every session whose seal is due after the block at `height`, known here or not: a relayer may be
+    /// late with the first relay of one.
+    pub(crate) async fn close_ended(&self, height: Height) {
+        // A node that lags must not keep claims waiting.
+        match tokio::time::timeout(CLOSE_PATIENCE, self.try_close_ended(height)).await {
+            Ok(Ok(())) => {}
+            Ok(Err(error)) => tracing::debug!(
+                supplier = %self.supplier, height, %error, "sessions could not be closed; trying again after the next block"
+            ),
+            Err(_) => tracing::debug!(
+                supplier = %self.supplier, height, "sessions could not be closed in time; trying again after the next block"
+            ),
+        }
+    }
+
+    async fn try_close_ended(&self, height: Height) -> Result<(), StepError> {
+        let Some(end) = last_sealed_end(&self.miner, height).await? else { return Ok(()) };
+        let mut closed = self.closed.lock().await;
+        // A development chain that was restored: what it will make anew is open again.
+        let went_back = height < closed.height;
+        if closed.end < end || (went_back && closed.end > end) {
+            self.close_to(&mut closed, end).await?;
+        }
+        closed.height = height;
+        Ok(())
+    }
+
+    async fn close_to(&self, closed: &mut Closed, end: Height) -> Result<(), StepError> {
+        match self.miner.store.close_sessions(&self.supplier, end, self.lease.epoch).await {
+            Ok(()) => {
+                closed.end = end;
+                Ok(())
+            }
+            Err(PutError::Fenced(fenced)) => {
+                self.lose(&fenced);
+                Err(StepError::Lost)
+            }
+            Err(PutError::Store(error)) => Err(error.into()),
+            Err(PutError::Conflict { .. }) => Err(StepError::Changed),
+        }
     }
 
     /// Changes a session's record in the store, and with it the ledger, in one step.
@@ -186,6 +252,14 @@ impl Tenure {
         }
     }
 
+    /// Reads a session's record again if a commit may have changed it without our being told.
+    pub(crate) async fn settle_doubt(&self, session: &mut Session) -> Result<(), StepError> {
+        if session.is_doubtful {
+            self.reload(session).await?;
+        }
+        Ok(())
+    }
+
     /// Reads a session's record again, and forgets a trie that does not fit it.
     pub(crate) async fn reload(&self, session: &mut Session) -> Result<(), StepError> {
         if let Some(stored) = self.miner.store.session(&self.supplier, &session.record.session).await? {
@@ -195,6 +269,7 @@ impl Tenure {
             session.record = stored.record;
             session.leaves = stored.leaves;
         }
+        session.is_doubtful = false;
         Ok(())
     }
 
@@ -218,6 +293,29 @@ impl Tenure {
         // Acknowledgements between the two reads above put the target too high, which an empty log settles.
         Ok(self.miner.store.log_stats(&self.supplier).await?.length == 0)
     }
+}
+
+/// How long a step waits for sessions to be closed that are not known here.
+const CLOSE_PATIENCE: std::time::Duration = std::time::Duration::from_millis(250);
+
+/// Sessions looked back over for the last one whose seal is due; windows reach back over fewer on every known network.
+const SESSIONS_BACK_MAX: usize = 16;
+
+/// Returns the end of the last session that is to be sealed after the block at `height`, if there is one.
+async fn last_sealed_end(miner: &Miner, height: Height) -> Result<Option<Height>, QueryError> {
+    let mut at = height;
+    for _ in 0..SESSIONS_BACK_MAX {
+        if at <= 0 {
+            return Ok(None);
+        }
+        let shared = miner.chain.shared_at(at).await?;
+        let session = shared.session_at(at);
+        if shared.windows_at(at).seal() <= height {
+            return Ok(Some(session.end));
+        }
+        at = session.start - 1;
+    }
+    Ok(None)
 }
 
 /// Returns the terms of a session that the store remembers: those in its record, else those of the chain.

@@ -7,11 +7,7 @@ use pocket_chain::Session;
 use pocket_proto::pocket::session::SessionHeader;
 use pocket_protocol::mining::{self, Price, Target};
 use pocket_protocol::windows::Windows;
-use pocket_store::SessionRecord;
-use serde::{Deserialize, Serialize};
-
-/// Name of the terms in a record.
-const FIELD: &str = "terms";
+use pocket_store::{SessionRecord, SessionTerms};
 
 /// A session's windows, weights and prices.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -26,19 +22,6 @@ pub struct Terms {
     pub price: Price,
 }
 
-#[derive(Serialize, Deserialize)]
-struct Stored {
-    grace_end: i64,
-    claim_open: i64,
-    claim_close: i64,
-    proof_open: i64,
-    proof_close: i64,
-    compute_units_per_relay: u64,
-    target: String,
-    compute_units_to_tokens_multiplier: u64,
-    compute_unit_cost_granularity: u64,
-}
-
 impl Terms {
     /// Returns the terms of a session of the chain.
     pub fn of(session: &Session) -> Self {
@@ -50,9 +33,9 @@ impl Terms {
         }
     }
 
-    /// Reads the terms that a record keeps, if it keeps any.
+    /// Reads the terms that a record keeps, if it keeps any that can be used.
     pub fn of_record(record: &SessionRecord) -> Option<Self> {
-        let stored: Stored = serde_json::from_value(record.extra.get(FIELD)?.clone()).ok()?;
+        let stored = record.terms.as_ref()?;
         let target = hex::decode(&stored.target).ok()?;
         Some(Self {
             windows: Windows {
@@ -71,10 +54,10 @@ impl Terms {
         })
     }
 
-    /// Writes the terms into a record.
-    pub fn keep_in(&self, record: &mut SessionRecord) {
+    /// Returns the terms as a record keeps them.
+    pub fn stored(&self) -> SessionTerms {
         let windows = &self.windows;
-        let stored = Stored {
+        SessionTerms {
             grace_end: windows.grace_end,
             claim_open: windows.claim_open,
             claim_close: windows.claim_close,
@@ -84,9 +67,7 @@ impl Terms {
             target: hex::encode(self.target),
             compute_units_to_tokens_multiplier: self.price.compute_units_to_tokens_multiplier,
             compute_unit_cost_granularity: self.price.compute_unit_cost_granularity,
-        };
-        let value = serde_json::to_value(stored).expect("numbers and text are always JSON");
-        record.extra.insert(FIELD.to_owned(), value);
+        }
     }
 
     /// Returns what a claim of `compute_units` is worth, in upokt, saturating.
@@ -111,8 +92,6 @@ pub fn header(record: &SessionRecord) -> SessionHeader {
 
 #[cfg(test)]
 mod tests {
-    use std::collections::BTreeMap;
-
     use super::*;
 
     #[test]
@@ -133,12 +112,12 @@ mod tests {
         };
         let mut record = SessionRecord::open(&header);
         assert_eq!(Terms::of_record(&record), None);
-        terms.keep_in(&mut record);
+        record.terms = Some(terms.stored());
         let text = serde_json::to_string(&record).unwrap();
         let record: SessionRecord = serde_json::from_str(&text).unwrap();
         assert_eq!(Terms::of_record(&record), Some(terms));
         assert_eq!(terms.upokt(3_000), 300_000);
-        let other = SessionRecord { extra: BTreeMap::from([(FIELD.into(), "text".into())]), ..record };
-        assert_eq!(Terms::of_record(&other), None);
+        let nonsense = SessionTerms { target: "text".into(), ..terms.stored() };
+        assert_eq!(Terms::of_record(&SessionRecord { terms: Some(nonsense), ..record }), None);
     }
 }

@@ -14,8 +14,10 @@ use prost::Message;
 
 use crate::pocket::service::{Relay, RelayRequest, RelayResponse};
 
+mod fields;
 pub mod wire;
 
+pub use fields::{Field, Fields};
 pub use wire::WireError;
 
 /// Tag and length of an embedded message in field 1 that is present and empty.

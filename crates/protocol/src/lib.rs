@@ -32,6 +32,8 @@ pub mod session;
 
 pub mod windows;
 
+pub mod caps;
+
 pub mod relay;
 
 pub mod http;

@@ -9,11 +9,14 @@
 
 mod claim;
 
+mod size;
+
 mod submit;
 
 mod validate;
 
 pub use claim::{AcceptedClaim, check_claim_message, create_claim};
+pub use size::{BYTES_BESIDE_REQUEST, TX_BYTES_MAX, request_bytes_max};
 pub use submit::{AcceptedProof, check_proof_message, submit_proof};
 pub use validate::{ValidationFacts, Verdict, validate};
 

@@ -1,6 +1,6 @@
 //! Relays: what is checked on them, hashed, signed and counted (protocol §2).
 //!
-//! A request is read ([`decode_request`]), checked ([`validate_request`]) and hashed ([`request_signable_hash`]) for its
+//! A request is read ([`read_request`], where strangers send it), checked ([`validate_request`]) and hashed ([`request_signable_hash`]) for its
 //! ring signature; the answer is hashed and signed ([`sign_response`]); both together, without the answer's payload,
 //! are what the trie counts ([`stored_relay`]).
 //!
@@ -18,11 +18,33 @@ use bytes::Bytes;
 use pocket_crypto::hash::sha256;
 use pocket_crypto::keys::{PublicKey, SecretKey};
 use pocket_crypto::smst;
+use pocket_proto::canonical::Fields;
 use pocket_proto::pocket::service::{RelayRequest, RelayResponse, RelayResponseMetadata};
 use sha2::{Digest, Sha256};
 
+use crate::caps::{CapError, Count, Head};
 use crate::error::{ChainError, codes};
 use encode::{Request, Response};
+
+/// Bytes of a request beside its payload: session header, supplier, and a ring signature, of which 32 members take 2 KiB.
+pub const REQUEST_HEAD_BYTES_MAX: usize = 16 << 10;
+
+/// Field number of a request's payload.
+const REQUEST_PAYLOAD: i32 = 2;
+
+/// Reads a request that a stranger sent, as [`decode_request`] does, but only if what is to be copied of it is little:
+/// the payload shares `bytes`.
+///
+/// # Errors
+/// [`CapError`]: beyond [`REQUEST_HEAD_BYTES_MAX`], and whatever the chain refuses.
+pub fn read_request(bytes: &Bytes) -> Result<RelayRequest, CapError> {
+    let mut head = Head::of(REQUEST_PAYLOAD, Count::up_to(REQUEST_HEAD_BYTES_MAX, "bytes beside its payload"));
+    for field in Fields::of(bytes) {
+        let field = field?;
+        head.add(field.number, field.length)?;
+    }
+    Ok(decode_request(bytes)?)
+}
 
 /// Returns the bytes that a request's ring signature vouches for (§2.1): the request without its signature.
 #[must_use]

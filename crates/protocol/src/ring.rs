@@ -80,6 +80,23 @@ pub fn is_subset<'a>(signature_keys: impl IntoIterator<Item = &'a [u8; 33]>, exp
     signature_keys.into_iter().all(|key| expected.iter().any(|member| member.as_bytes() == key))
 }
 
+/// Tells whether a signature's keys are those of `expected`, some of them or all, and none more often than it stands
+/// there: the ring of everybody who signs as the protocol means it.
+///
+/// The chain takes any number of members and repetitions ([`is_subset`]), and each costs whoever verifies it as much as
+/// an honest one. An application that is its own gateway has its key in the ring twice; hence the counting.
+#[must_use]
+pub fn is_within<'a>(
+    signature_keys: &(impl ExactSizeIterator<Item = &'a [u8; 33]> + Clone),
+    expected: &[PublicKey],
+) -> bool {
+    signature_keys.len() <= expected.len()
+        && signature_keys.clone().enumerate().all(|(index, key)| {
+            let so_far = signature_keys.clone().take(index + 1).filter(|other| *other == key).count();
+            so_far <= expected.iter().filter(|member| member.as_bytes() == key).count()
+        })
+}
+
 /// What verifying a request has to know.
 pub struct Facts<'a, K: FnMut(&str) -> Option<PublicKey>> {
     /// The application of the request's session header, or `None` when the chain has no such application.
@@ -175,4 +192,32 @@ fn check(
 fn missing_key(address: &str) -> ChainError {
     let not_found = &codes::proof::PUB_KEY_NOT_FOUND;
     not_found.bare().with_text(format!("{}: {address}", not_found.description))
+}
+
+#[cfg(test)]
+mod tests {
+    use pocket_crypto::keys::SecretKey;
+
+    use super::*;
+
+    #[test]
+    fn a_ring_is_within_another_if_no_key_stands_in_it_more_often() {
+        let [one, two, stranger] =
+            ["one", "two", "stranger"].map(|text| SecretKey::from_secret(text.as_bytes()).public_key());
+        for (keys, expected, within) in [
+            (vec![one, two], vec![one, two], true),
+            (vec![two, one], vec![one, two], true),
+            (vec![two], vec![one, two], true),
+            (vec![], vec![one, two], true),
+            (vec![one, one], vec![one, two], false),
+            (vec![one, two, one], vec![one, two], false),
+            (vec![one, stranger], vec![one, two], false),
+            (vec![one, one], vec![one, one], true),
+            (vec![one, one], vec![one, two, one], true),
+            (vec![two, two], vec![one, two, one], false),
+        ] {
+            let bytes: Vec<[u8; 33]> = keys.iter().map(|key| *key.as_bytes()).collect();
+            assert_eq!(is_within(&bytes.iter(), &expected), within, "{bytes:?}");
+        }
+    }
 }

@@ -7,7 +7,7 @@ use bytes::Bytes;
 use pocket_protocol::mining;
 use pocket_store::MinedRelay;
 
-pub(crate) use log::{Log, replay, run_counts};
+pub(crate) use log::{Log, LogError, replay, run_counts};
 pub(crate) use spool::Spool;
 pub use spool::SpoolError;
 
@@ -17,9 +17,7 @@ use crate::relay::{Answer, Pipeline, Signed};
 impl Pipeline {
     /// Logs a relay that the difficulty selects, counts one that it does not, and releases the answer.
     pub(crate) async fn account(&self, signed: Signed) -> Result<Answer, Rejection> {
-        let Signed { counters, session, seat, height, mut charge, relay, answer, at } = signed;
-        // From here the relay may be billed whatever becomes of this task, so the charge stays.
-        let kept = charge.keep();
+        let Signed { counters, session, seat, height, kept, relay, answer, at, room: _room } = signed;
         if mining::applicable(&relay.hash, &session.facts.target) {
             let header = &session.facts.header;
             let mined = MinedRelay {
@@ -36,7 +34,11 @@ impl Pipeline {
                 session_start_height: header.session_start_block_height,
             };
             if let Err(error) = self.log.append(mined).await {
+                // Ours to answer for, not the caller's.
                 kept.give_back();
+                if matches!(error, LogError::Closed) {
+                    return Err(Rejection::ClaimSealed);
+                }
                 tracing::warn!(error = %error, supplier = seat.charge.supplier, "a relay could not be logged");
                 return Err(Rejection::LogUnavailable);
             }

@@ -1,13 +1,14 @@
-//! Admit: may this caller be served? Cheap checks first, and nothing is charged before the signature holds.
+//! Admit: may this caller be served? Cheap checks first, and nothing is charged, nor looked at that only the backend
+//! needs, before the signature holds.
 
 use std::sync::Arc;
 
-use pocket_chain::QueryErrorKind;
+use pocket_chain::QueryError;
 use pocket_config::relayer::FailBehavior;
-use pocket_proto::canonical;
+use pocket_crypto::ring::{RingError, Signature};
 use pocket_proto::pocket::service::RelayRequest;
 use pocket_proto::pocket::session::SessionHeader;
-use pocket_protocol::relay::{request_signable_hash, validate_request};
+use pocket_protocol::relay::{read_request, request_signable_hash, validate_request};
 use pocket_protocol::session::{Timing, is_plausible, timing};
 use pocket_protocol::{http, ring};
 use pocket_runtime::clock;
@@ -15,7 +16,7 @@ use pocket_store::Charge;
 
 use crate::metrics::Counters;
 use crate::rejection::{Invalid, Rejection};
-use crate::relay::{Admitted, Charged, Pipeline, Received};
+use crate::relay::{Admitted, Charged, Pipeline, Received, Room};
 use crate::sessions::{Seat, Session, SessionError, Sources, patiently};
 
 /// Members that a ring signature may have: an application and the most gateways that any network allows it, and room.
@@ -31,7 +32,7 @@ impl Pipeline {
     /// Checks a relay in the order of the reference, except that the allowance is charged last. `counters` becomes those
     /// of the relay's service as soon as it is known.
     pub(crate) async fn admit(&self, received: Received, counters: &mut Arc<Counters>) -> Result<Admitted, Rejection> {
-        let Received { body, headers, at } = received;
+        let Received { body, headers, held, at } = received;
         // What is served must be logged: while that cannot be, nothing is begun.
         if !self.log.accepts() {
             return Err(Rejection::LogUnavailable);
@@ -39,8 +40,7 @@ impl Pipeline {
         if body.is_empty() {
             return Err(Rejection::Malformed);
         }
-        let request = canonical::decode_request(&body).map_err(|_| Rejection::Malformed)?;
-        let call = http::decode_request(&request.payload).map_err(|_| Rejection::Malformed)?;
+        let request = read_request(&body).map_err(|_| Rejection::Malformed)?;
         let meta = request.meta.as_ref().ok_or(Rejection::Malformed)?;
         let header = meta.session_header.as_ref().ok_or(Rejection::Malformed)?;
         if header.service_id.is_empty() {
@@ -60,9 +60,11 @@ impl Pipeline {
         if body.len() > service.body_bytes_max {
             return Err(Rejection::BodyTooLargeForService);
         }
+        // Not to be held twice, where the request is no longer a part of it.
+        drop(body);
 
         // One height for every check of this relay.
-        let height = self.chain.height();
+        let height = self.height.now();
         let (start, end) = (header.session_start_block_height, header.session_end_block_height);
         if start <= 0 || end <= start || !is_plausible(start, end, height) {
             return Err(Rejection::ImplausibleHeights);
@@ -81,9 +83,13 @@ impl Pipeline {
         let Some(seat) = session.seat(supplier).cloned() else {
             return Err(Invalid::SupplierNotInSession(supplier.to_owned()).into());
         };
-        self.verify(&request, &session).await?;
+        self.expect_ring(&request, &session).await?;
+        // All that a node had to be asked for is known: from here a relay is quick, and has a place.
+        let place = self.in_flight.clone().try_acquire_owned().map_err(|_| Rejection::Busy)?;
+        self.verify(&request).await?;
         counters.validated(started.elapsed());
 
+        let call = http::decode_request(&request.payload).map_err(|_| Rejection::Malformed)?;
         if height >= session.sealed_at() {
             return Err(Rejection::ClaimSealed);
         }
@@ -93,7 +99,8 @@ impl Pipeline {
         let charge = self.charge(&session, &seat, height).await?;
         counters.charged();
         let counters = counters.clone();
-        Ok(Admitted { request, call, headers, service, backend, counters, session, seat, height, charge, at })
+        let room = Room { _place: place, _held: held };
+        Ok(Admitted { request, call, headers, service, backend, counters, session, seat, height, charge, at, room })
     }
 
     /// Returns the session a header names, from those that are warm or from the chain, if it may be served in at `height`.
@@ -115,25 +122,30 @@ impl Pipeline {
             let why = format!("block height {start} is ahead of the last committed block height {height}");
             return Err(Invalid::NoSession(why).into());
         }
-        let _place = self.sessions.lookups.acquire().await.expect("the places are never closed");
-        let grace = if end < height {
-            let shared = self.chain.shared_at(end).await.map_err(|_| Rejection::ChainUnavailable)?;
-            shared.offsets().grace_end
-        } else {
-            0
-        };
-        let at = match timing(start, end, height, grace) {
-            Timing::Active(at) | Timing::Grace(at) => at,
-            Timing::Expired => return Err(expired()),
-        };
+        self.look_up(header, height).await
+    }
+
+    /// Reads a session from the chain, if its heights are those of a session that may be served in at `height`.
+    async fn look_up(&self, header: &SessionHeader, height: i64) -> Result<Arc<Session>, Rejection> {
+        let (start, end) = (header.session_start_block_height, header.session_end_block_height);
         let (application, service) = (header.application_address.as_str(), header.service_id.as_str());
-        let facts = self.chain.session(application, service, at).await.map_err(|error| match error.kind {
-            QueryErrorKind::Unavailable | QueryErrorKind::Malformed => {
-                tracing::warn!(error = %error, application, service, height = at, "cannot read a session");
-                Rejection::ChainUnavailable
-            }
-            _ => Invalid::NoSession(error.message).into(),
-        })?;
+        // As far as sessions are known, heights of none are refused without a turn.
+        if let Some(page) = self.calendar.page(height) {
+            page.locate(start, end, height)?;
+        }
+        let _turn = self.lookups.of_application(application).await?;
+        let page = self.calendar.turn(&self.chain, height).await.map_err(|error| unreadable(&error, header))?;
+        let at = page.locate(start, end, height)?;
+        if let Some(warm) = self.sessions.get(&header.session_id) {
+            // Somebody else had the same question.
+            return Ok(warm);
+        }
+        let missing = |error: QueryError| {
+            if error.is_passing() { unreadable(&error, header) } else { Invalid::NoSession(error.message).into() }
+        };
+        // That there is no such application is remembered for a block, whatever session of it is asked for.
+        self.chain.application(application).await.map_err(missing)?;
+        let facts = self.chain.session(application, service, at).await.map_err(missing)?;
         compare(header, &facts.header)?;
         let sources = Sources {
             chain: &self.chain,
@@ -147,10 +159,7 @@ impl Pipeline {
                 let why = format!("error getting ring for application address {application}: {}", error.message);
                 Rejection::Invalid(Invalid::Ring(why))
             }
-            SessionError::Chain(error) => {
-                tracing::warn!(error = %error, application, service, "cannot prepare a session");
-                Rejection::ChainUnavailable
-            }
+            SessionError::Chain(error) => unreadable(&error, header),
             SessionError::Store(error) => {
                 tracing::warn!(error = %error, application, service, "cannot prepare a session");
                 Rejection::MeterUnavailable
@@ -158,40 +167,45 @@ impl Pipeline {
         })?;
         let session = Arc::new(session);
         self.sessions.insert(&session);
+        self.lookups.remember(application);
         Ok(session)
     }
 
-    /// Checks that a member of the application's ring signed the request.
-    async fn verify(&self, request: &RelayRequest, session: &Session) -> Result<(), Rejection> {
-        let invalid = |why: String| Rejection::Invalid(Invalid::Ring(why));
-        let signature = request.meta.as_ref().map_or(&[][..], |meta| &meta.signature);
-        let mut place = self.crypto.acquire().await.expect("the places are never closed");
-        let signature = self.verifier.decode(signature, RING_MEMBERS_MAX).map_err(|error| {
-            invalid(format!("error deserializing ring signature: {error}: invalid relay request signature"))
-        })?;
-        // Before the costly part: a ring with a stranger in it need not be walked.
-        if !ring::is_subset(signature.keys(), &session.ring()) {
-            // A gateway may have been delegated to since the ring was read. The chain is asked at most once a block.
-            drop(place);
-            let fresh = self.chain.ring(&session.facts, true).await.map_err(|error| {
-                tracing::debug!(error = %error, "cannot read a ring again");
-                Rejection::ChainUnavailable
-            })?;
-            if !ring::is_subset(signature.keys(), &fresh) {
-                return Err(invalid(format!(
-                    "ring signature in the relay request does not match the expected one for the app {}: invalid relay \
-                     request signature",
-                    session.facts.header.application_address
-                )));
-            }
-            session.replace_ring(fresh);
-            place = self.crypto.acquire().await.expect("the places are never closed");
+    /// Checks that the signature names members of the application's ring only, and none more often than the ring has
+    /// it: before any of it is known to be a point, since each member costs as much to verify as an honest one.
+    async fn expect_ring(&self, request: &RelayRequest, session: &Session) -> Result<(), Rejection> {
+        let keys = Signature::keys_in(signature(request)).map_err(unreadable_ring)?;
+        if keys.len() > RING_MEMBERS_MAX {
+            let members = u32::try_from(keys.len()).unwrap_or(u32::MAX);
+            return Err(unreadable_ring(RingError::TooManyMembers { members, limit: RING_MEMBERS_MAX }));
         }
+        if ring::is_within(&keys, &session.ring()) {
+            return Ok(());
+        }
+        // A gateway may have been delegated to since the ring was read. The chain is asked at most once a block.
+        let _turn = self.lookups.of_stranger().await?;
+        let fresh = self.chain.ring(&session.facts, true).await.map_err(|error| {
+            tracing::debug!(error = %error, "cannot read a ring again");
+            Rejection::ChainUnavailable
+        })?;
+        if !ring::is_within(&keys, &fresh) {
+            return Err(bad_ring(format!(
+                "ring signature in the relay request does not match the expected one for the app {}: invalid relay \
+                 request signature",
+                session.facts.header.application_address
+            )));
+        }
+        session.replace_ring(fresh);
+        Ok(())
+    }
+
+    /// Checks that a member of the ring that the signature names signed the request.
+    async fn verify(&self, request: &RelayRequest) -> Result<(), Rejection> {
+        let _place = self.crypto.acquire().await.expect("the places are never closed");
+        let signature = self.verifier.decode(signature(request), RING_MEMBERS_MAX).map_err(unreadable_ring)?;
         // On this worker: it has the bytes, and a quarter of a millisecond is less than moving them would be worth.
-        let verdict = self.verifier.verify(&request_signable_hash(request), &signature);
-        drop(place);
-        verdict.map_err(|_| {
-            invalid("invalid relay request signature or bytes: invalid relay request signature".to_owned())
+        self.verifier.verify(&request_signable_hash(request), &signature).map_err(|_| {
+            bad_ring("invalid relay request signature or bytes: invalid relay request signature".to_owned())
         })
     }
 
@@ -224,6 +238,26 @@ impl Pipeline {
             }
         }
     }
+}
+
+fn signature(request: &RelayRequest) -> &[u8] {
+    request.meta.as_ref().map_or(&[][..], |meta| &meta.signature)
+}
+
+fn bad_ring(why: String) -> Rejection {
+    Rejection::Invalid(Invalid::Ring(why))
+}
+
+#[expect(clippy::needless_pass_by_value, reason = "an error that is turned into another")]
+fn unreadable_ring(error: RingError) -> Rejection {
+    bad_ring(format!("error deserializing ring signature: {error}: invalid relay request signature"))
+}
+
+/// A session that cannot be read now is said in the log: whoever asks is not at fault.
+fn unreadable(error: &QueryError, header: &SessionHeader) -> Rejection {
+    let (application, service) = (header.application_address.as_str(), header.service_id.as_str());
+    tracing::warn!(error = %error, application, service, "cannot read a session");
+    Rejection::ChainUnavailable
 }
 
 /// Compares a request's header with the chain's, field by field. A forged start height would change price and difficulty,

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use pocket_runtime::admin::{Health, Heartbeat, Ready};
+use pocket_runtime::clock;
 use pocket_runtime::http::{Body, HeaderValue, Incoming, Request, Response, StatusCode, header};
 use pocket_runtime::shutdown::Shutdown;
 use pocket_store::{CacheKind, Event, Events};
@@ -15,6 +16,9 @@ use crate::serve::Service;
 
 /// Silence of the chain after which this process is not ready: no known network makes blocks this slowly.
 const BLOCKS_SILENT_MAX: Duration = Duration::from_mins(5);
+
+/// Blocks that this process' node may be behind the miners' while it is ready.
+const BEHIND_BLOCKS_MAX: i64 = 10;
 
 /// How often the watch looks.
 const LOOK_PAUSE: Duration = Duration::from_secs(1);
@@ -179,14 +183,26 @@ pub(crate) async fn watch(pipeline: Arc<Pipeline>, needs: Needs, shutdown: Shutd
     } else {
         needs.keys.ready();
     }
-    let (mut height, mut seen) = (0, pocket_runtime::clock::now());
+    let (mut height, mut seen) = (0, clock::now());
+    // A development chain may have a clock of its own; of others an old block says that the node is behind.
+    let mut keeps_time = false;
     loop {
         let now = pipeline.chain.height();
-        if now > height {
-            (height, seen) = (now, pocket_runtime::clock::now());
-            needs.chain.ready();
-        } else if seen.elapsed() > BLOCKS_SILENT_MAX {
+        // Lower on a development chain that was restored.
+        if now != height {
+            (height, seen) = (now, clock::now());
+        }
+        let age = clock::unix().since(pipeline.chain.blocks().latest().time);
+        keeps_time |= age <= BLOCKS_SILENT_MAX;
+        let behind = pipeline.height.now() - now;
+        if seen.elapsed() > BLOCKS_SILENT_MAX {
             needs.chain.not_ready(format_args!("no block since height {height}"));
+        } else if behind > BEHIND_BLOCKS_MAX {
+            needs.chain.not_ready(format_args!("the node is {behind} blocks behind what miners have made known"));
+        } else if keeps_time && age > BLOCKS_SILENT_MAX {
+            needs.chain.not_ready(format_args!("block {height} is {} s old: the node is behind", age.as_secs()));
+        } else {
+            needs.chain.ready();
         }
         match pipeline.store.ping().await {
             Ok(()) if pipeline.log.accepts() => needs.store.ready(),
@@ -207,7 +223,7 @@ fn show(pipeline: &Pipeline, height: i64) {
     let metrics = &pipeline.metrics;
     metrics.height(height);
     metrics.sessions.set(i64::try_from(pipeline.sessions.len()).unwrap_or(i64::MAX));
-    metrics.in_flight.set(i64::try_from(pipeline.relays_in_flight()).unwrap_or(i64::MAX));
+    metrics.in_flight.set(pipeline.relays_in_flight().into());
     for service in pipeline.services.values() {
         for backend in service.backends.values() {
             for endpoint in &backend.endpoints {
@@ -221,6 +237,9 @@ fn show(pipeline: &Pipeline, height: i64) {
 /// Follows what miners make known: supplier states, service factors, sessions that no longer pay, meters to forget.
 pub(crate) async fn follow(pipeline: Arc<Pipeline>, mut events: Option<Events>, shutdown: Shutdown) {
     loop {
+        if let Err(error) = pipeline.height.catch_up(&pipeline.store).await {
+            tracing::debug!(error = %error, "cannot read the last block that was made known");
+        }
         // Events may have been missed, so the registry is read whole each time following begins.
         if let Err(error) = pipeline.suppliers.reload(&pipeline.store).await {
             tracing::debug!(error = %error, "cannot read the registry of suppliers; serving from what is known");
@@ -267,6 +286,7 @@ async fn follow_events(pipeline: &Pipeline, events: &mut Events) -> End {
             Some(Event::Invalidate { kind: CacheKind::ServiceFactor | CacheKind::Application, .. }) => {
                 pipeline.sessions.refresh_allowances();
             }
+            Some(Event::Block(block)) => pipeline.height.hear(block.height),
             Some(Event::Rewardable(event)) => {
                 if let Some(session) = pipeline.sessions.get(&event.session_id) {
                     session.set_pays(event.is_rewardable);

@@ -10,7 +10,8 @@ use flate2::write::GzEncoder;
 use pocket_config::relayer::ResponseCompression;
 use pocket_runtime::clock;
 use pocket_runtime::http::{
-    Body, BodyError, HeaderMap, HeaderValue, Incoming, Request, Response, StatusCode, Version, header, read_body,
+    Body, BodyError, Budget, Budgeted, HeaderMap, HeaderValue, Held, Incoming, NoRoom, Request, Response, StatusCode,
+    Version, header, read_body,
 };
 use pocket_runtime::task;
 use prometheus::IntGauge;
@@ -30,6 +31,10 @@ const BACKEND_RETRIES: &str = "backend-retries";
 pub(crate) struct Options {
     /// Largest body that any service takes.
     pub(crate) body_bytes_max: usize,
+    /// Largest body whose relay can be proved.
+    pub(crate) provable_bytes_max: usize,
+    /// What bodies may take together, from their first byte until their relay is accounted for.
+    pub(crate) bodies: Arc<Budget>,
     /// Time a client may take to send its body.
     pub(crate) client_timeout: Duration,
     pub(crate) compression: ResponseCompression,
@@ -67,23 +72,31 @@ pub(crate) async fn respond(
     by_protocol.inc();
 
     let (head, body) = request.into_parts();
-    let body = match read_body(body, options.body_bytes_max, options.client_timeout).await {
+    let mut room = options.bodies.hold();
+    let body = match receive(body, &mut room, &options).await {
         Ok(body) => body,
-        Err(error) => {
-            let rejection = match error {
-                BodyError::TooLarge { .. } => Rejection::BodyTooLarge,
-                BodyError::Slow { .. } | BodyError::Broken(_) => Rejection::BodyUnreadable,
-            };
+        Err(rejection) => {
             pipeline.metrics.refused(&pipeline.unknown, &rejection);
             return refusal(&rejection);
         }
     };
     let accept = head.headers.get(header::ACCEPT).cloned();
     let gzip = options.compression.enabled && accepts_gzip(&head.headers);
-    match pipeline.relay(Received { body, headers: head.headers, at: clock::now() }).await {
+    match pipeline.relay(Received { body, headers: head.headers, held: room, at: clock::now() }).await {
         Ok(answer) => deliver(answer, accept, gzip.then_some(options.compression.min_size_bytes)).await,
         Err(rejection) => refusal(&rejection),
     }
+}
+
+/// Reads a body that can become a relay.
+async fn receive(body: Incoming, room: &mut Held, options: &Options) -> Result<Bytes, Rejection> {
+    let limit = options.body_bytes_max.min(options.provable_bytes_max);
+    read_body(Budgeted::new(body, room), limit, options.client_timeout).await.map_err(|error| match error {
+        BodyError::TooLarge { .. } if limit < options.body_bytes_max => Rejection::BodyTooLargeToProve,
+        BodyError::TooLarge { .. } => Rejection::BodyTooLarge,
+        BodyError::Broken(error) if error.is::<NoRoom>() => Rejection::Busy,
+        BodyError::Slow { .. } | BodyError::Broken(_) => Rejection::BodyUnreadable,
+    })
 }
 
 /// The status is 200 whatever the backend's was: that one is inside, under the signature.

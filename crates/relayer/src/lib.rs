@@ -19,9 +19,14 @@
 //! - Nothing is charged for, and nothing reaches a backend of, a caller who has not proved who they are.
 //! - An answer leaves only after its relay stands in the log at the configured durability, or in the disk spool while the
 //!   log is away. What can no longer be claimed is not answered.
-//! - A charge is given back whenever its relay is not answered, so over-serving is at most what is in flight.
+//! - What has been admitted runs to its end, whoever still listens. A charge is given back only if the backend had nothing
+//!   to do for it (it was not reached, or said 503), or if we could not log what it did: a relay that fails because its
+//!   caller leaves, asks for too much, or knows what fails, is not to be had for nothing.
+//! - What a caller writes is decoded only as far as it is needed to know who the caller is; the rest after the signature
+//!   holds. A relay that waits for an answer of the node takes no place from those that need none.
 //! - Every refusal is a [`Rejection`], the same on every transport.
-//! - Everything that holds others' work is bounded: connections, bodies, relays in flight, sessions, the spool.
+//! - Everything that holds others' work is bounded: connections, bytes of bodies, lookups, relays in flight, sessions, the
+//!   spool.
 //!
 //! **The registry of suppliers.** Miners write the state of each supplier into the store; this process follows those
 //! records and keeps serving from what it last knew while the store is away. A supplier without a record is served if its
@@ -33,8 +38,11 @@
 
 mod account;
 mod admit;
+mod calendar;
 mod health;
+mod height;
 mod http;
+mod lookups;
 mod metrics;
 mod rejection;
 mod relay;

@@ -16,6 +16,8 @@ pub enum Rejection {
     BodyTooLarge,
     /// The body is longer than this service takes.
     BodyTooLargeForService,
+    /// The body is so long that its relay could not be proved: a proof shows it whole, in one transaction.
+    BodyTooLargeToProve,
     /// The body is no relay request, names no service, or its payload is no HTTP request.
     Malformed,
     /// The service is not served here.
@@ -54,7 +56,7 @@ pub enum Rejection {
     MeterUnavailable,
     /// What has to be known of the chain cannot be read now.
     ChainUnavailable,
-    /// As many relays are in flight as this process takes.
+    /// As many relays, or as many of their bytes, are held as this process takes.
     Busy,
     /// The relay cannot be logged now: it would be served for nothing.
     LogUnavailable,
@@ -69,6 +71,8 @@ pub enum Rejection {
     BackendStatus(u16),
     /// The relay could not be logged before its session's claim is sealed.
     ClaimSealed,
+    /// A bug of this program, which costs the relay.
+    Internal,
 }
 
 /// What is wrong with a request that claims a session.
@@ -178,6 +182,7 @@ mod grpc {
     pub(super) const PERMISSION_DENIED: u8 = 7;
     pub(super) const RESOURCE_EXHAUSTED: u8 = 8;
     pub(super) const FAILED_PRECONDITION: u8 = 9;
+    pub(super) const INTERNAL: u8 = 13;
     pub(super) const UNAVAILABLE: u8 = 14;
 }
 
@@ -202,6 +207,7 @@ impl Rejection {
             Self::BodyUnreadable                => face(400, grpc::INVALID_ARGUMENT,    close::POLICY,    "body_unreadable",          "read_body_error",          Client,      false),
             Self::BodyTooLarge | Self::BodyTooLargeForService
                                                 => face(413, grpc::RESOURCE_EXHAUSTED,  close::TOO_BIG,   "body_too_large",           "body_too_large",           Client,      false),
+            Self::BodyTooLargeToProve           => face(413, grpc::RESOURCE_EXHAUSTED,  close::TOO_BIG,   "body_too_large_to_prove",  "body_too_large",           Client,      false),
             Self::Malformed                     => face(400, grpc::INVALID_ARGUMENT,    close::POLICY,    "malformed",                "invalid_relay_request",    Client,      false),
             Self::UnknownService(_)             => face(404, grpc::NOT_FOUND,           close::POLICY,    "unknown_service",          "unknown_service",          Client,      false),
             Self::SupplierMissing               => face(400, grpc::INVALID_ARGUMENT,    close::POLICY,    "supplier_missing",         "missing_supplier_address", Client,      false),
@@ -237,6 +243,7 @@ impl Rejection {
             Self::Backend(BadRequest)           => face(502, grpc::INVALID_ARGUMENT,    close::POLICY,    "backend_bad_request",      "backend_network_error",    Client,      false),
             Self::BackendStatus(status)         => face(*status, grpc::UNAVAILABLE,     close::INTERNAL,  "backend_5xx",              "backend_5xx",              Backend,     true),
             Self::ClaimSealed                   => face(504, grpc::DEADLINE_EXCEEDED,   close::EXPIRED,   "claim_sealed",             "claim_sealed",             Backend,     true),
+            Self::Internal                      => face(500, grpc::INTERNAL,            close::INTERNAL,  "internal",                 "internal",                 Operator,    true),
         }
     }
 
@@ -277,6 +284,7 @@ impl fmt::Display for Rejection {
             Self::BodyUnreadable => f.write_str("failed to read request body"),
             Self::BodyTooLarge => f.write_str("request body too large"),
             Self::BodyTooLargeForService => f.write_str("request body too large for service"),
+            Self::BodyTooLargeToProve => f.write_str("request body too large to be proved on the chain"),
             Self::Malformed => f.write_str("invalid relay request: body must be a valid RelayRequest protobuf"),
             Self::UnknownService(service) => write!(f, "unknown service: {service}"),
             Self::SupplierMissing => f.write_str("missing supplier operator address in relay request"),
@@ -299,6 +307,7 @@ impl fmt::Display for Rejection {
             Self::Backend(_) => f.write_str("backend error"),
             Self::BackendStatus(_) => f.write_str("backend service error"),
             Self::ClaimSealed => f.write_str("backend too slow: the session's claim is being sealed"),
+            Self::Internal => f.write_str("internal error"),
         }
     }
 }

@@ -11,12 +11,16 @@ use pocket_proto::pocket::service::RelayRequest;
 use pocket_proto::sdk::types::PokthttpRequest;
 use pocket_protocol::relay::StoredRelay;
 use pocket_runtime::clock;
-use pocket_runtime::http::HeaderMap;
+use pocket_runtime::http::{HeaderMap, Held};
+use pocket_runtime::task;
 use pocket_store::Store;
-use tokio::sync::Semaphore;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::Instant;
 
 use crate::account::Log;
+use crate::calendar::Calendar;
+use crate::height::Height;
+use crate::lookups::Lookups;
 use crate::metrics::{Counters, Metrics};
 use crate::rejection::Rejection;
 use crate::serve::{Backend, BackendAnswer, Service, Services};
@@ -28,15 +32,19 @@ pub(crate) struct Pipeline {
     pub(crate) services: Services,
     pub(crate) suppliers: Suppliers,
     pub(crate) sessions: Sessions,
+    pub(crate) calendar: Calendar,
+    pub(crate) lookups: Lookups,
     pub(crate) chain: Chain,
+    /// The height that decides when sessions end.
+    pub(crate) height: Height,
     pub(crate) store: Store,
     pub(crate) log: Log,
     pub(crate) verifier: Verifier,
     /// Signatures checked or made at once: further relays wait for a place, so that those begun end soon.
     pub(crate) crypto: Semaphore,
-    /// Relays on the road at once; further ones are refused.
-    pub(crate) in_flight: Semaphore,
-    pub(crate) relays_max: usize,
+    /// Relays on the road at once; further ones are refused. Each has its place until it is accounted for.
+    pub(crate) in_flight: Arc<Semaphore>,
+    pub(crate) relays_max: u32,
     pub(crate) meter: Meter,
     pub(crate) metrics: Metrics,
     /// Counts what names no service of ours.
@@ -59,8 +67,16 @@ pub(crate) struct Received {
     pub(crate) body: Bytes,
     /// The headers around it; empty where the transport has none.
     pub(crate) headers: HeaderMap,
+    /// Holds the body's bytes in the budget of this process.
+    pub(crate) held: Held,
     /// When its last byte came.
     pub(crate) at: Instant,
+}
+
+/// What a relay takes up until it is accounted for: its place among those in flight, and its bytes.
+pub(crate) struct Room {
+    pub(crate) _place: OwnedSemaphorePermit,
+    pub(crate) _held: Held,
 }
 
 /// A relay whose caller may be served, and has been charged.
@@ -78,11 +94,13 @@ pub(crate) struct Admitted {
     pub(crate) height: i64,
     pub(crate) charge: Charged,
     pub(crate) at: Instant,
+    pub(crate) room: Room,
 }
 
 /// A relay that the backend has answered.
 pub(crate) struct Served {
     pub(crate) admitted: Admitted,
+    pub(crate) kept: Kept,
     pub(crate) answer: BackendAnswer,
 }
 
@@ -92,11 +110,12 @@ pub(crate) struct Signed {
     pub(crate) session: Arc<Session>,
     pub(crate) seat: Arc<Seat>,
     pub(crate) height: i64,
-    pub(crate) charge: Charged,
+    pub(crate) kept: Kept,
     /// As the trie counts it: the very answer that is delivered, without its payload.
     pub(crate) relay: StoredRelay,
     pub(crate) answer: Answer,
     pub(crate) at: Instant,
+    pub(crate) room: Room,
 }
 
 /// What the caller gets: a serialized relay response, and what transports say around it.
@@ -109,7 +128,7 @@ pub(crate) struct Answer {
     pub(crate) retries: u32,
 }
 
-/// A charge that is given back unless its relay is accounted for.
+/// A charge that is given back unless it comes to the backend.
 pub(crate) struct Charged {
     back: Option<(Store, Arc<Seat>, u64)>,
 }
@@ -125,7 +144,7 @@ impl Charged {
         Self { back: None }
     }
 
-    /// Keeps the charge from here on: the relay is about to be logged, and logged relays are billed.
+    /// Keeps the charge from here on: the backend is about to be called.
     pub(crate) fn keep(&mut self) -> Kept {
         Kept { back: self.back.take() }
     }
@@ -139,7 +158,8 @@ impl Drop for Charged {
     }
 }
 
-/// A charge that stays, unless the relay is known not to have been logged.
+/// A charge that stays, whether or not anybody gets an answer, unless it is known that the backend did nothing for it or
+/// that we could not log what it did.
 pub(crate) struct Kept {
     back: Option<(Store, Arc<Seat>, u64)>,
 }
@@ -153,42 +173,60 @@ impl Kept {
 
 impl Pipeline {
     /// Returns how many relays are on the road.
-    pub(crate) fn relays_in_flight(&self) -> usize {
-        self.relays_max.saturating_sub(self.in_flight.available_permits())
+    pub(crate) fn relays_in_flight(&self) -> u32 {
+        let free = u32::try_from(self.in_flight.available_permits()).unwrap_or(u32::MAX);
+        self.relays_max.saturating_sub(free)
+    }
+
+    /// Waits until no relay is on the road, and takes no more from then on.
+    pub(crate) async fn drained(&self) {
+        self.in_flight.acquire_many(self.relays_max).await.expect("the places are never closed").forget();
     }
 
     /// Answers a relay: admit, serve, sign, account, in this order.
     ///
-    /// The three later phases end when the session's claim is about to be sealed: what cannot be logged by then would be
-    /// served for nothing, so it is not answered.
-    pub(crate) async fn relay(&self, received: Received) -> Result<Answer, Rejection> {
-        let Ok(_place) = self.in_flight.try_acquire() else {
-            self.metrics.refused(&self.unknown, &Rejection::Busy);
-            return Err(Rejection::Busy);
-        };
-        let phases = &self.metrics.phases;
+    /// Until it is admitted a relay is its caller's, and ends when the caller leaves. What has been admitted runs to its
+    /// end, in a task of its own once nobody listens any more: what a backend served is charged and logged.
+    pub(crate) async fn relay(self: &Arc<Self>, received: Received) -> Result<Answer, Rejection> {
         // Who the relay concerned, as far as admission came to know it.
         let mut counters = self.unknown.clone();
-        let road = async {
-            let admitted = timed(&phases.admit, self.admit(received, &mut counters)).await?;
-            let sealed = admitted.session.sealed_at();
-            let rest = async {
-                let served = timed(&phases.serve, self.serve(admitted)).await?;
-                let signed = timed(&phases.sign, self.sign(served)).await;
-                timed(&phases.account, self.account(signed)).await
-            };
-            tokio::select! {
-                biased;
-                answer = rest => answer,
-                _ = self.chain.blocks().reached(sealed) => Err(Rejection::ClaimSealed),
-            }
+        let admitted = match timed(&self.metrics.phases.admit, self.admit(received, &mut counters)).await {
+            Ok(admitted) => admitted,
+            Err(rejection) => return Err(self.refused(&counters, rejection)),
         };
-        let answer = road.await;
-        if let Err(rejection) = &answer {
-            self.metrics.refused(&counters, rejection);
-            tracing::debug!(reason = rejection.face().reason, error = %rejection, "relay refused");
+        let pipeline = self.clone();
+        // Not in a task from the start: making one and waking its thread costs a busy relayer a third of its time.
+        let rest = task::to_the_end("relay", async move {
+            let answer = pipeline.answer(admitted).await;
+            answer.map_err(|rejection| pipeline.refused(&counters, rejection))
+        });
+        // A panic has been logged and counted.
+        rest.await.unwrap_or(Err(Rejection::Internal))
+    }
+
+    /// Serves, signs and accounts for a relay.
+    ///
+    /// That ends when the session's claim is about to be sealed: what cannot be logged by then would be served for
+    /// nothing, so it is not answered.
+    async fn answer(&self, admitted: Admitted) -> Result<Answer, Rejection> {
+        let phases = &self.metrics.phases;
+        let sealed = admitted.session.sealed_at();
+        let rest = async {
+            let served = timed(&phases.serve, self.serve(admitted)).await?;
+            let signed = timed(&phases.sign, self.sign(served)).await;
+            timed(&phases.account, self.account(signed)).await
+        };
+        tokio::select! {
+            biased;
+            answer = rest => answer,
+            () = self.height.reached(sealed) => Err(Rejection::ClaimSealed),
         }
-        answer
+    }
+
+    fn refused(&self, counters: &Counters, rejection: Rejection) -> Rejection {
+        self.metrics.refused(counters, &rejection);
+        tracing::debug!(reason = rejection.face().reason, error = %rejection, "relay refused");
+        rejection
     }
 }
 

@@ -8,10 +8,11 @@ use std::time::Duration;
 use pocket_chain::{Chain, ConnectError, Keys, KeysError};
 use pocket_config::common::{Durability, StoreKind};
 use pocket_config::metrics::Catalogue;
-use pocket_config::relayer::{Relayer as Settings, ValidationMode};
+use pocket_config::relayer::{Relayer as Settings, Service, ValidationMode};
 use pocket_crypto::ring::Verifier;
+use pocket_protocol::proof::request_bytes_max;
 use pocket_runtime::admin::{self, Admin, Health, Routes};
-use pocket_runtime::http::{self as runtime_http, ServeOptions};
+use pocket_runtime::http::{self as runtime_http, Budget, ServeOptions};
 use pocket_runtime::metrics::Registry;
 use pocket_runtime::net::{BindError, TcpListener};
 use pocket_runtime::shutdown::Shutdown;
@@ -21,8 +22,11 @@ use tokio::sync::Semaphore;
 use tokio::time::Instant;
 
 use crate::account::{Log, Spool, SpoolError, replay, run_counts};
+use crate::calendar::Calendar;
 use crate::health::{self, Needs};
-use crate::http::{self, Options};
+use crate::height::Height;
+use crate::http;
+use crate::lookups::Lookups;
 use crate::metrics::Metrics;
 use crate::relay::{Meter, Pipeline, durability_word};
 use crate::serve::{ServiceError, probe, services};
@@ -98,6 +102,12 @@ impl Running {
     pub async fn ended(self) {
         // Panics have been logged and counted where they happened.
         let _ = self.relay_port.await;
+        // Nobody is connected any more, but a relay runs on when its caller has left.
+        let draining = Instant::now() + self.shutdown.remaining();
+        if tokio::time::timeout_at(draining, self.pipeline.drained()).await.is_err() {
+            let relays = self.pipeline.relays_in_flight();
+            tracing::warn!(relays, "relays outlived the grace period and are left to themselves");
+        }
         // The relays in flight are done: what they left behind is written before the store goes.
         let deadline = Instant::now() + self.shutdown.remaining().max(FLUSH_TIME);
         let flushing = async {
@@ -172,10 +182,59 @@ pub fn check(settings: &Settings) -> Result<Check, StartError> {
         format!("store: {store}"),
         format!("durability: {}", durability_word(settings.store.durability)),
         format!("spool: {spool}"),
+        format!("largest request: {}", largest_request(settings)),
         format!("meter: {}", if settings.relay_meter.enabled { "charges before serving" } else { "off" }),
     ];
     lines.extend(keys.addresses().map(|address| format!("supplier {address}")));
+    let optimistic: Vec<String> = optimistic(settings).map(|service| format!("services.{service}")).collect();
+    if !optimistic.is_empty() {
+        lines.push(format!("note: {}: {CHECKED_EAGERLY}", optimistic.join(", ")));
+    }
     Ok(Check { lines })
+}
+
+/// Bytes of a block beside its transactions: header, and the signatures of some thousand validators.
+const BLOCK_BYTES_BESIDE_TXS: usize = 128 << 10;
+
+fn largest_request(settings: &Settings) -> String {
+    let provable = request_bytes_max(bytes(settings.limits.tx_bytes_max));
+    if provable < bytes(settings.default_max_body_size_bytes) {
+        return format!(
+            "{provable} bytes, as a relay must be provable in a transaction of {} (limits.tx_bytes_max)",
+            settings.limits.tx_bytes_max
+        );
+    }
+    format!("{} bytes (default_max_body_size_bytes)", settings.default_max_body_size_bytes)
+}
+
+/// Returns how long a request may be, so that its relay can be proved in a transaction that nodes take and a block holds.
+async fn provable_bytes_max(settings: &Settings, chain: &Chain) -> usize {
+    let mut tx_bytes_max = bytes(settings.limits.tx_bytes_max);
+    match chain.block_bytes_max().await {
+        Ok(block) => {
+            let by_block = block.map_or(usize::MAX, |block| block.saturating_sub(BLOCK_BYTES_BESIDE_TXS));
+            tx_bytes_max = tx_bytes_max.min(by_block);
+        }
+        Err(error) => {
+            tracing::warn!(error = %error, tx_bytes_max, "cannot read how long blocks may be; going by the settings");
+        }
+    }
+    request_bytes_max(tx_bytes_max)
+}
+
+fn bytes(value: u64) -> usize {
+    usize::try_from(value).unwrap_or(usize::MAX)
+}
+
+/// What is said of services that ask for less.
+const CHECKED_EAGERLY: &str = "`optimistic` validation is not part of this version: their relays are checked eagerly, \
+                               each before it is served";
+
+/// The services that are configured `optimistic`, by themselves or by the default.
+fn optimistic(settings: &Settings) -> impl Iterator<Item = &str> {
+    let mode = |service: &Service| service.validation_mode.unwrap_or(settings.default_validation_mode);
+    let services = settings.services.iter();
+    services.filter(move |(_, service)| mode(service) == ValidationMode::Optimistic).map(|(id, _)| id.as_str())
 }
 
 fn spool_folder(settings: &Settings) -> Option<PathBuf> {
@@ -203,6 +262,7 @@ async fn open(settings: &Settings, deps: Deps, shutdown: &Shutdown) -> Result<Ru
     let registry = Registry::new("relayer", Catalogue::builtin());
     let health = Health::new();
     let needs = Needs::register(&health);
+    let provable_bytes_max = provable_bytes_max(settings, &deps.chain).await;
     let pipeline = Arc::new(pipeline(settings, deps, &registry)?);
     pipeline.store.observe(&registry);
     let events = pipeline.store.subscribe().await.ok();
@@ -234,8 +294,16 @@ async fn open(settings: &Settings, deps: Deps, shutdown: &Shutdown) -> Result<Ru
     };
     others.push(task::spawn("relayer watch", health::watch(pipeline.clone(), needs, shutdown.clone())));
     others.extend(background(&pipeline, events, shutdown));
-    let relay_port = serve_relays(settings, listener, pipeline.clone(), shutdown.clone());
-    tracing::info!(%addr, suppliers = pipeline.suppliers.keys.len(), services = pipeline.services.len(), "relayer serves");
+    let http = Arc::new(http::Options {
+        body_bytes_max: bytes(settings.default_max_body_size_bytes),
+        provable_bytes_max,
+        bodies: Budget::new(bytes(settings.limits.body_bytes_held_max)),
+        client_timeout: Duration::from_millis(settings.limits.client_timeout_ms),
+        compression: settings.response_compression.clone(),
+    });
+    let relay_port = serve_relays(settings, listener, pipeline.clone(), http, shutdown.clone());
+    let (suppliers, services) = (pipeline.suppliers.keys.len(), pipeline.services.len());
+    tracing::info!(%addr, suppliers, services, provable_bytes_max, "relayer serves");
     Ok(Running { addr, admin_addr, health_addr, pipeline, relay_port, others, shutdown: shutdown.clone() })
 }
 
@@ -247,11 +315,9 @@ fn pipeline(settings: &Settings, deps: Deps, registry: &Registry) -> Result<Pipe
     let keys = Keys::load(&settings.keys)?;
     let metrics = Metrics::new(registry);
     let services = services(settings, &metrics)?;
-    let modes = settings.services.values().map(|s| s.validation_mode.unwrap_or(settings.default_validation_mode));
-    if modes.into_iter().any(|mode| mode == ValidationMode::Optimistic) {
-        tracing::warn!(
-            "`optimistic` validation is not part of this version: relays are checked before they are served"
-        );
+    let optimistic = optimistic(settings).collect::<Vec<_>>().join(", ");
+    if !optimistic.is_empty() {
+        tracing::warn!(services = optimistic, "{CHECKED_EAGERLY}");
     }
     let synced = settings.store.durability == Durability::Disk;
     let spool = match spool_folder(settings) {
@@ -261,17 +327,24 @@ fn pipeline(settings: &Settings, deps: Deps, registry: &Registry) -> Result<Pipe
     let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
     let crypto = if settings.limits.crypto_concurrency == 0 { cores } else { settings.limits.crypto_concurrency };
     let Deps { chain, store } = deps;
+    let limits = &settings.limits;
+    let relays_max = u32::try_from(limits.relays_in_flight_max).unwrap_or(u32::MAX);
     Ok(Pipeline {
         services,
         suppliers: Suppliers::new(keys),
-        sessions: Sessions::new(settings.limits.sessions_max),
+        sessions: Sessions::new(limits.sessions_max),
+        calendar: Calendar::default(),
+        lookups: Lookups::new(limits.session_lookups_waiting_max, limits.sessions_max),
+        height: Height::new(chain.clone()),
         chain,
         log: Log::new(store.clone(), spool, metrics.clone()),
         store,
-        verifier: Verifier::with_table_bytes(settings.limits.ring_points_max, settings.limits.ring_table_bytes_max),
+        verifier: Verifier::with_table_bytes(limits.ring_points_max, limits.ring_table_bytes_max),
         crypto: Semaphore::new(crypto),
-        relays_max: settings.limits.relays_in_flight_max,
-        in_flight: Semaphore::new(settings.limits.relays_in_flight_max),
+        relays_max,
+        in_flight: Arc::new(Semaphore::new(
+            usize::try_from(relays_max).unwrap_or(usize::MAX).min(Semaphore::MAX_PERMITS),
+        )),
         meter: Meter { enabled: settings.relay_meter.enabled, fail_behavior: settings.relay_meter.fail_behavior },
         unknown: metrics.counters(None, None),
         metrics,
@@ -305,8 +378,14 @@ fn background(pipeline: &Arc<Pipeline>, events: Option<pocket_store::Events>, sh
     tasks
 }
 
-fn serve_relays(settings: &Settings, listener: TcpListener, pipeline: Arc<Pipeline>, shutdown: Shutdown) -> Task<()> {
-    let client_timeout = Duration::from_millis(settings.limits.client_timeout_ms);
+fn serve_relays(
+    settings: &Settings,
+    listener: TcpListener,
+    pipeline: Arc<Pipeline>,
+    http: Arc<http::Options>,
+    shutdown: Shutdown,
+) -> Task<()> {
+    let client_timeout = http.client_timeout;
     let options = ServeOptions {
         name: "relayer",
         max_connections: settings.limits.connections_max,
@@ -318,11 +397,6 @@ fn serve_relays(settings: &Settings, listener: TcpListener, pipeline: Arc<Pipeli
         h2c: true,
         max_streams: STREAMS_MAX,
     };
-    let http = Arc::new(Options {
-        body_bytes_max: usize::try_from(settings.default_max_body_size_bytes).unwrap_or(usize::MAX),
-        client_timeout,
-        compression: settings.response_compression.clone(),
-    });
     task::spawn("relayer port", async move {
         let service = move |request| http::respond(pipeline.clone(), http.clone(), request);
         runtime_http::serve(listener, options, service, shutdown).await;

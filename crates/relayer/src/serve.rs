@@ -13,7 +13,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use pocket_proto::sdk::types::PokthttpRequest;
 use pocket_runtime::clock;
-use pocket_runtime::http::{ClientError, HeaderMap, Method, Request, Response, Uri};
+use pocket_runtime::http::{ClientError, HeaderMap, Method, Request, Response, Uri, drop_hop_by_hop};
 
 pub(crate) use backend::{Backend, Endpoint};
 pub(crate) use probe::probe;
@@ -43,34 +43,58 @@ enum Again {
     Never,
 }
 
+/// Why there is no answer to pass on.
+struct Unserved {
+    rejection: Rejection,
+    /// Whether a backend was put to work all the same: by a caller who asked for too much, or by one who knew that it
+    /// would fail. Such a relay stays charged, or it could be had for nothing any number of times.
+    worked: bool,
+}
+
 impl Pipeline {
     /// Calls the backend, on another endpoint again where that is safe, within the service's time.
     pub(crate) async fn serve(&self, mut admitted: Admitted) -> Result<Served, Rejection> {
         let started = clock::now();
+        // From here the charge stays whatever becomes of this task, unless no backend had anything to do.
+        let kept = admitted.charge.keep();
         let body = Bytes::from(std::mem::take(&mut admitted.call.body_bz));
         let result = call(&admitted, body).await;
-        admitted.counters.called(started.elapsed(), result.as_ref().map(|answer| answer.status));
-        Ok(Served { answer: result?, admitted })
+        let outcome = result.as_ref().map(|answer| answer.status).map_err(|unserved| &unserved.rejection);
+        admitted.counters.called(started.elapsed(), outcome);
+        match result {
+            Ok(answer) => Ok(Served { admitted, kept, answer }),
+            Err(Unserved { rejection, worked }) => {
+                if !worked {
+                    kept.give_back();
+                }
+                Err(rejection)
+            }
+        }
     }
 }
 
-async fn call(admitted: &Admitted, body: Bytes) -> Result<BackendAnswer, Rejection> {
+async fn call(admitted: &Admitted, body: Bytes) -> Result<BackendAnswer, Unserved> {
     let backend = &admitted.backend;
-    let method = method(&admitted.call)?;
+    let unsendable = |rejection| Unserved { rejection, worked: false };
+    let method = method(&admitted.call).map_err(unsendable)?;
+    let headers = headers::to_backend(admitted).map_err(unsendable)?;
     let deadline = clock::now() + backend.timeout;
+    let mut worked = false;
     let mut retries = 0;
     let mut last = None;
     loop {
         let Some(endpoint) = backend.pick(last) else {
-            return Err(Rejection::BackendUnavailable { service: admitted.service.id.clone() });
+            let rejection = Rejection::BackendUnavailable { service: admitted.service.id.clone() };
+            return Err(Unserved { rejection, worked });
         };
         let left = deadline.saturating_duration_since(clock::now());
-        let headers = headers::to_backend(admitted);
-        let tried = try_once(backend, endpoint, &method, &admitted.call.url, headers, body.clone(), left).await;
+        let (headers, body) = (headers.clone(), body.clone());
+        let tried = try_once(backend, endpoint, &method, &admitted.call.url, headers, body, left).await;
         let (rejection, again) = match tried {
             Ok(response) if response.status().as_u16() < 500 => {
                 endpoint.breaker.succeeded();
-                return plain(backend, response, retries).await;
+                let answer = plain(backend, response, retries).await;
+                return answer.map_err(|rejection| Unserved { rejection, worked: true });
             }
             Ok(response) => {
                 endpoint.failed("backend_5xx");
@@ -80,34 +104,48 @@ async fn call(admitted: &Admitted, body: Bytes) -> Result<BackendAnswer, Rejecti
                 (Rejection::BackendStatus(status), again)
             }
             Err((failure, again)) => {
+                let rejection = Rejection::Backend(failure);
                 tracing::debug!(
                     service = admitted.service.id,
                     endpoint = endpoint.name,
-                    ?failure,
+                    reason = rejection.face().reason,
                     "backend call failed"
                 );
-                (Rejection::Backend(failure), again)
+                (rejection, again)
             }
         };
+        worked |= again != Again::Safe && !is_unsendable(&rejection);
         let may = match again {
             Again::Safe => true,
             Again::IfHarmless => matches!(method, Method::GET | Method::HEAD | Method::OPTIONS),
             Again::Never => false,
         };
         if !may || retries >= backend.retries_max || !backend.has_other(endpoint) || deadline <= clock::now() {
-            return Err(rejection);
+            return Err(Unserved { rejection, worked });
         }
         retries += 1;
         last = Some(endpoint.index);
     }
 }
 
+/// Returns whether a refusal means that the request is none that a backend could be sent.
+const fn is_unsendable(rejection: &Rejection) -> bool {
+    matches!(rejection, Rejection::Backend(BackendFailure::NotHttp | BackendFailure::BadRequest))
+}
+
+/// Methods that ask something of whoever stands between, and nothing of a backend: to be a tunnel, and to show how a
+/// request arrived, with the operator's credentials in it.
+const NOT_FOR_BACKENDS: [Method; 2] = [Method::CONNECT, Method::TRACE];
+
 fn method(call: &PokthttpRequest) -> Result<Method, Rejection> {
+    let refused = Rejection::Backend(BackendFailure::BadRequest);
     // An empty method means GET, as in Go.
     match call.method.as_str() {
         "" | "GET" => Ok(Method::GET),
         "POST" => Ok(Method::POST),
-        other => Method::from_bytes(other.as_bytes()).map_err(|_| Rejection::Backend(BackendFailure::BadRequest)),
+        // In any spelling, as not every server tells them apart.
+        other if NOT_FOR_BACKENDS.iter().any(|method| method.as_str().eq_ignore_ascii_case(other)) => Err(refused),
+        other => Method::from_bytes(other.as_bytes()).map_err(|_| refused),
     }
 }
 
@@ -161,6 +199,6 @@ async fn plain(backend: &Backend, response: Response<Bytes>, retries: u32) -> Re
         }
         gzip::Plain::TooLarge => return Err(Rejection::Backend(BackendFailure::TooLarge)),
     };
-    headers::drop_hop_by_hop(&mut headers);
+    drop_hop_by_hop(&mut headers);
     Ok(BackendAnswer { status: head.status.as_u16(), headers, body, retries })
 }

@@ -13,20 +13,12 @@ use pocket_chain::{Chain, Keys, QueryError, Session as Facts};
 use pocket_crypto::keys::{PublicKey, SecretKey};
 use pocket_proto::pocket::application::Application;
 use pocket_protocol::mining::{self, Price};
-use pocket_protocol::windows::Windows;
 use pocket_runtime::task;
 use pocket_store::{Allowance, ChargeKey, Store, StoreError};
 use prometheus::IntCounter;
 use quick_cache::sync::Cache;
-use tokio::sync::Semaphore;
 
 use crate::metrics::Metrics;
-
-/// Sessions looked up on the chain at once; more wait. Bounds what strangers can make this process ask of a node.
-const LOOKUPS_MAX: usize = 64;
-
-/// Blocks a miner needs for a claim, from seeing a block to a second try at inclusion.
-const CLAIM_BLOCKS: i64 = 3;
 
 /// How long a relay waits for what the store says of its session or budget. Longer than a store that is well takes.
 const STORE_PATIENCE: Duration = Duration::from_millis(500);
@@ -34,8 +26,6 @@ const STORE_PATIENCE: Duration = Duration::from_millis(500);
 /// The sessions known here.
 pub(crate) struct Sessions {
     warm: Cache<Box<str>, Arc<Session>>,
-    /// Taken while a session is looked up on the chain.
-    pub(crate) lookups: Semaphore,
 }
 
 /// A session in which a supplier of ours serves.
@@ -96,7 +86,7 @@ pub(crate) async fn patiently<T>(asking: impl Future<Output = Result<T, StoreErr
 
 impl Sessions {
     pub(crate) fn new(sessions_max: usize) -> Self {
-        Self { warm: Cache::new(sessions_max.max(1)), lookups: Semaphore::new(LOOKUPS_MAX) }
+        Self { warm: Cache::new(sessions_max.max(1)) }
     }
 
     /// Returns the session of that id, if it is warm.
@@ -193,7 +183,7 @@ impl Session {
 
     /// Returns the height from which a relay of this session may be too late for its claim.
     pub(crate) fn sealed_at(&self) -> i64 {
-        sealed_at(&self.facts.windows)
+        self.facts.windows.serve_end()
     }
 
     /// Returns whether relays of this session still pay.
@@ -232,13 +222,6 @@ impl Session {
         }
         self.allowance_height.store(height, Ordering::Relaxed);
     }
-}
-
-/// Relays are taken until the block at which the claim may be included, and a miner seals a block later, so that neither
-/// needs to see a block first. Where the claim window is short the miner must seal before it closes, and relays end
-/// earlier too.
-fn sealed_at(windows: &Windows) -> i64 {
-    windows.claim_open.min(windows.claim_close - CLAIM_BLOCKS)
 }
 
 /// One relay is never free: a price below one upokt would otherwise allow any number of them.
@@ -287,19 +270,6 @@ mod tests {
         assert_eq!(limit(1_000, 15, 3, Some(0.5)).limit_upokt, 500);
         assert_eq!(limit(u64::MAX, 1, 1, Some(2.0)).limit_upokt, u64::MAX);
         assert_eq!(limit(450, 15, 3, Some(0.0)).limit_upokt, 10, "0 means that none is set");
-    }
-
-    #[test]
-    fn relays_end_before_the_miner_seals() {
-        let windows = |claim_open, claim_close| Windows {
-            grace_end: 11,
-            claim_open,
-            claim_close,
-            proof_open: claim_close,
-            proof_close: claim_close + 8,
-        };
-        assert_eq!(sealed_at(&windows(12, 20)), 12);
-        assert_eq!(sealed_at(&windows(12, 14)), 11, "two blocks of window are too few to wait for its first");
     }
 
     #[test]

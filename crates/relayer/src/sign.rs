@@ -13,7 +13,7 @@ impl Pipeline {
     /// The chain takes any payload hash the supplier signed (protocol §2.4), so the relay that is recorded is the very
     /// answer that is delivered: the supplier signs once, and has evidence of what it said.
     pub(crate) async fn sign(&self, served: Served) -> Signed {
-        let Served { admitted, answer } = served;
+        let Served { admitted, kept, answer } = served;
         let headers = answer.headers.iter().map(|(name, value)| (name.as_str(), text(value.as_bytes())));
         let body = Vec::from(answer.body);
         let payload = http::response_payload(&http::response(answer.status, http::headers(headers), body));
@@ -38,8 +38,9 @@ impl Pipeline {
             session: admitted.session,
             seat: admitted.seat,
             height: admitted.height,
-            charge: admitted.charge,
+            kept,
             at: admitted.at,
+            room: admitted.room,
         }
     }
 }

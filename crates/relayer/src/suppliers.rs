@@ -75,7 +75,7 @@ impl Suppliers {
             Some(Entry::Unreadable) => Err(Rejection::SupplierUnreadable),
             Some(Entry::State { staked, status, services }) => {
                 if !staked || *status == SupplierStatus::NotStaked {
-                    let status = if *staked { word(*status) } else { word(SupplierStatus::NotStaked) };
+                    let status = if *staked { *status } else { SupplierStatus::NotStaked }.word();
                     return Err(Rejection::SupplierInactive { supplier: supplier.to_owned(), status });
                 }
                 if services.is_empty() {
@@ -95,14 +95,6 @@ impl Entry {
     fn of(state: SupplierState) -> Self {
         let services = state.services.unwrap_or_default().into_iter().collect();
         Self::State { staked: state.staked, status: state.status, services }
-    }
-}
-
-const fn word(status: SupplierStatus) -> &'static str {
-    match status {
-        SupplierStatus::Active => "active",
-        SupplierStatus::Unstaking => "unstaking",
-        SupplierStatus::NotStaked => "not_staked",
     }
 }
 

@@ -2,6 +2,8 @@
 //!
 //! A harness of its own: where there is no redis-server these are reported as ignored, never as passed.
 
+#[path = "redis/stopped.rs"]
+mod stopped;
 #[allow(dead_code, reason = "shared with the other binary, which uses the rest")]
 #[path = "it/support.rs"]
 mod support;
@@ -33,6 +35,9 @@ fn main() -> ExitCode {
         };
         add("relays_are_answered_and_logged_while_the_log_is_away", |version| run(spools(version)));
         add("a_full_spool_refuses_new_work", |version| run(fills(version)));
+        add("a_relayer_that_was_stopped_across_the_seal_does_not_answer", |version| {
+            run(stopped::across_the_seal(version))
+        });
         add("without_a_spool_nothing_is_served_that_cannot_be_logged", |version| run(refuses(version)));
     }
     libtest_mimic::run(&arguments, trials).exit_code()

@@ -14,6 +14,7 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use futures_util::FutureExt;
+use futures_util::future::BoxFuture;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::task::{AbortHandle, JoinHandle, JoinSet};
 use tokio::time::Instant;
@@ -121,6 +122,61 @@ where
     F::Output: Send + 'static,
 {
     Task { name, state: State::Running(tokio::spawn(watched(name, future))) }
+}
+
+/// Runs `future` to its end: where it is awaited, as long as somebody awaits it, and from then on as a task called `name`.
+///
+/// For work that must not be lost with its caller. It costs no task while the caller stays. If it is given up outside of a
+/// runtime, as when that ends, the work ends too. A panic is logged and counted, and an error.
+pub fn to_the_end<F>(name: &'static str, future: F) -> ToTheEnd<F::Output>
+where
+    F: Future + Send + 'static,
+    F::Output: Send + 'static,
+{
+    let caught = AssertUnwindSafe(future).catch_unwind();
+    ToTheEnd {
+        name,
+        rest: Some(Box::pin(caught.map(move |result| result.map_err(|payload| panicked(name, &*payload))))),
+    }
+}
+
+/// Work that goes on without whoever awaits it; see [`to_the_end`].
+#[must_use = "await the work; dropped it goes on alone"]
+pub struct ToTheEnd<T: Send + 'static> {
+    name: &'static str,
+    // None once it has ended.
+    rest: Option<BoxFuture<'static, Result<T, TaskError>>>,
+}
+
+impl<T: Send + 'static> Future for ToTheEnd<T> {
+    type Output = Result<T, TaskError>;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let name = self.name;
+        let Some(rest) = &mut self.rest else { return Poll::Ready(Err(TaskError::Aborted { name })) };
+        let polled = rest.as_mut().poll(cx);
+        if polled.is_ready() {
+            self.rest = None;
+        }
+        polled
+    }
+}
+
+impl<T: Send + 'static> Drop for ToTheEnd<T> {
+    fn drop(&mut self) {
+        if let Some(rest) = self.rest.take()
+            && tokio::runtime::Handle::try_current().is_ok()
+        {
+            drop(spawn(self.name, rest));
+        }
+    }
+}
+
+impl<T: Send + 'static> std::fmt::Debug for ToTheEnd<T> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let ended = self.rest.is_none();
+        f.debug_struct("ToTheEnd").field("name", &self.name).field("ended", &ended).finish_non_exhaustive()
+    }
 }
 
 /// Runs `work`, which may block, on the pool for such work; in a simulated world at once, on the spot.
@@ -367,7 +423,7 @@ where
                 return;
             }
             let delay = RESTART_DELAYS[RESTART_DELAYS.len().min(attempt + 1) - 1];
-            tracing::warn!(task = name, ?delay, "restarting after a panic");
+            tracing::warn!(task = name, delay_seconds = delay.as_secs_f64(), "restarting after a panic");
             tokio::select! {
                 biased;
                 () = shutdown.triggered() => return,

@@ -14,25 +14,43 @@ use crate::error::{AppendError, StoreError};
 use crate::metrics::Metrics;
 use crate::relay::{EntryId, LogPosition};
 
-/// Where a relay comes from, which decides what is counted with it.
+/// Whether a relay has been answered, which decides whether it may still be refused.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Origin {
-    /// Just served: counts as served and logged.
+    /// Just served, not yet answered: refused if its session is closed.
     Served,
-    /// From a relayer's spool, where it was counted as served and spooled: counts as logged and no longer spooled.
-    Spool,
+    /// Answered before, while the log was away: never refused, so that the miner can say what became of it.
+    Answered,
 }
 
 /// A relay on its way into the log.
 #[derive(Debug, Clone)]
 pub(crate) struct Item {
     pub(crate) supplier: String,
+    pub(crate) session: String,
+    pub(crate) session_end: i64,
     pub(crate) data: Bytes,
     pub(crate) origin: Origin,
 }
 
+impl Item {
+    /// Returns whether the relay is refused where sessions that end at `closed` or before are closed.
+    pub(crate) fn is_refused(&self, closed: i64) -> bool {
+        self.origin == Origin::Served && self.session_end <= closed
+    }
+}
+
+/// What an append did.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Appended {
+    /// The relay stands in the log.
+    Logged(EntryId),
+    /// Its session is closed.
+    Refused,
+}
+
 /// What an appender waits for. The failure is shared by its whole group.
-type Answer = Result<EntryId, Arc<StoreError>>;
+type Answer = Result<Appended, Arc<StoreError>>;
 
 pub(crate) enum Request {
     Append {
@@ -60,13 +78,14 @@ impl Appender {
 
     pub(crate) async fn append(&self, item: Item) -> Result<LogPosition, AppendError> {
         let (answer, waiting) = oneshot::channel();
-        let supplier = item.supplier.clone();
+        let (supplier, session) = (item.supplier.clone(), item.session.clone());
         self.queue.try_send(Request::Append { item, answer }).map_err(|error| match error {
             mpsc::error::TrySendError::Full(_) => AppendError::QueueFull { waiting: self.queue.max_capacity() },
             mpsc::error::TrySendError::Closed(_) => closed(&supplier),
         })?;
         match waiting.await {
-            Ok(Ok(id)) => Ok(LogPosition { id }),
+            Ok(Ok(Appended::Logged(id))) => Ok(LogPosition { id }),
+            Ok(Ok(Appended::Refused)) => Err(AppendError::Closed { supplier, session }),
             Ok(Err(source)) => Err(AppendError::Log { supplier, source }),
             Err(_) => Err(closed(&supplier)),
         }

@@ -41,6 +41,17 @@ pub enum SupplierStatus {
     NotStaked,
 }
 
+impl SupplierStatus {
+    /// Returns the status as it is written.
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::Active => "active",
+            Self::Unstaking => "unstaking",
+            Self::NotStaked => "not_staked",
+        }
+    }
+}
+
 /// One service over one transport that a supplier has staked for.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct StakedEndpoint {

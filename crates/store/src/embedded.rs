@@ -39,6 +39,7 @@ use kv::{Batch, Kv, Space};
 const LAST: &str = "#last";
 const EPOCH: &str = "#epoch";
 const OLDEST: &str = "#oldest";
+const CLOSED: &str = "#closed";
 
 #[derive(Clone)]
 pub(crate) struct Embedded {
@@ -84,6 +85,8 @@ struct Log {
     /// Entries up to here were there when this process started, so they may have been handed out before.
     before_start: u64,
     epoch: u64,
+    /// Sessions that end at this height or before are closed.
+    closed: u64,
     quarantined: u64,
     counters: BTreeMap<String, i64>,
 }
@@ -167,7 +170,7 @@ impl State {
             let mut counters: BTreeMap<String, i64> =
                 serde_json::from_slice(&value).map_err(|e| StoreError::corrupt(format!("ledger of {supplier}"), e))?;
             let mut own = |name| counters.remove(name).and_then(|n| u64::try_from(n).ok()).unwrap_or(0);
-            let (last, epoch, oldest) = (own(LAST), own(EPOCH), own(OLDEST));
+            let (last, epoch, oldest, closed) = (own(LAST), own(EPOCH), own(OLDEST), own(CLOSED));
             if supplier.is_empty() {
                 state.leader_epoch = epoch;
                 continue;
@@ -176,7 +179,7 @@ impl State {
             let from = number_key(&supplier, oldest);
             let length = kv.scan(Space::Queue, &supplier_prefix(&supplier), &from, usize::MAX)?.len() as u64;
             let cursor = oldest.saturating_sub(1);
-            let log = Log { last, cursor, length, epoch, before_start: last, counters, ..Log::default() };
+            let log = Log { last, cursor, length, epoch, closed, before_start: last, counters, ..Log::default() };
             if length > 0 {
                 state.fresh.insert(supplier.clone());
             }
@@ -210,7 +213,12 @@ impl Log {
 
     /// Puts this log's row into a batch, with these counters.
     fn put_row(&self, batch: &mut Batch, supplier: &str, counters: &BTreeMap<String, i64>) {
-        put_row(batch, supplier, counters, [self.last, self.epoch, self.oldest()]);
+        put_row(batch, supplier, counters, self.own());
+    }
+
+    /// Returns what its row says beside the ledger's counters.
+    fn own(&self) -> Own {
+        Own { last: self.last, epoch: self.epoch, oldest: self.oldest(), closed: self.closed }
     }
 
     /// Returns the counters as they will be after `counts`.
@@ -225,10 +233,20 @@ impl Log {
     }
 }
 
-/// Puts a row of counters into a batch, with the last entry's number, the epoch and the oldest entry's number.
-fn put_row(batch: &mut Batch, supplier: &str, counters: &BTreeMap<String, i64>, own: [u64; 3]) {
+/// What a supplier's row says beside the ledger's counters: the last entry's number, the epoch, the oldest entry's number,
+/// and which sessions are closed.
+#[derive(Debug, Clone, Copy, Default)]
+struct Own {
+    last: u64,
+    epoch: u64,
+    oldest: u64,
+    closed: u64,
+}
+
+/// Puts a row of counters into a batch.
+fn put_row(batch: &mut Batch, supplier: &str, counters: &BTreeMap<String, i64>, own: Own) {
     let mut row: BTreeMap<&str, i64> = counters.iter().map(|(name, value)| (name.as_str(), *value)).collect();
-    for (name, value) in [LAST, EPOCH, OLDEST].into_iter().zip(own) {
+    for (name, value) in [(LAST, own.last), (EPOCH, own.epoch), (OLDEST, own.oldest), (CLOSED, own.closed)] {
         row.insert(name, i64::try_from(value).unwrap_or(i64::MAX));
     }
     let row = serde_json::to_vec(&row).expect("a map of numbers by text is always JSON");

@@ -7,7 +7,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use tokio::sync::broadcast;
 
-use crate::append::Item;
+use crate::append::{Appended, Item};
 use crate::boundary::{BlockEvent, CacheKind, Event, RegistryEvent, RewardableEvent, SupplierState};
 use crate::embedded::Embedded;
 use crate::error::{CommitError, LeaseError, PutError, StoreError};
@@ -49,7 +49,7 @@ macro_rules! verbs {
 verbs! {
     'a:
     ping() -> Result<(), StoreError>;
-    append(items: Vec<Item>) -> Vec<Result<EntryId, Arc<StoreError>>>;
+    append(items: Vec<Item>) -> Vec<Result<Appended, Arc<StoreError>>>;
     read_own(consumer: &'a str, after: &'a [(String, EntryId)], max: usize) -> Result<Vec<LogEntry>, StoreError>;
     read_idle(consumer: &'a str, suppliers: &'a [String], idle: Duration, max: usize) -> Result<Vec<LogEntry>, StoreError>;
     read_new(consumer: &'a str, suppliers: &'a [String], max: usize, wait: Duration) -> Result<Vec<LogEntry>, StoreError>;
@@ -62,6 +62,8 @@ verbs! {
     session(supplier: &'a str, session: &'a str) -> Result<Option<StoredSession>, StoreError>;
     sessions(supplier: &'a str) -> Result<Vec<StoredSession>, StoreError>;
     forget_session(supplier: &'a str, session: &'a str, epoch: u64) -> Result<(), PutError>;
+    close_sessions(supplier: &'a str, end_height: i64, epoch: u64) -> Result<(), PutError>;
+    closed_sessions(supplier: &'a str) -> Result<i64, StoreError>;
     lease_acquire(name: &'a LeaseName, holder: &'a str, ttl: Duration) -> Result<Lease, LeaseError>;
     lease_renew(lease: &'a Lease, ttl: Duration) -> Result<(), LeaseError>;
     lease_release(lease: &'a Lease) -> Result<(), StoreError>;

@@ -75,6 +75,14 @@ pub enum AppendError {
         /// The limit.
         waiting: usize,
     },
+    /// The session is closed: its claim is being made without this relay. Nobody may be served for it.
+    #[error("session {session} of supplier {supplier} is closed: its claim is being made")]
+    Closed {
+        /// Whose log.
+        supplier: String,
+        /// The session.
+        session: String,
+    },
     /// The log did not take the relay within the time allowed. It may hold it: appending it again is safe.
     #[error("failed to append to the log of supplier {supplier}")]
     Log {

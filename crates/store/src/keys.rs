@@ -326,6 +326,11 @@ impl Namespace {
         format!("{}:writers:{{{}}}", self.base, self.stream(supplier))
     }
 
+    /// Returns the height at or before which a session of the supplier must have ended for its relays to be refused.
+    pub fn closed(&self, supplier: &str) -> String {
+        format!("{}:closed:{{{}}}", self.base, self.stream(supplier))
+    }
+
     /// Returns a supplier's lease.
     pub fn lease(&self, supplier: &str) -> String {
         format!("{}:lease:{{{}}}", self.base, self.stream(supplier))
@@ -434,6 +439,7 @@ mod tests {
             names.ledger("pokt1x"),
             names.quarantine("pokt1x"),
             names.writers("pokt1x"),
+            names.closed("pokt1x"),
             names.lease("pokt1x"),
             names.epoch("pokt1x"),
         ] {

@@ -78,6 +78,8 @@ pub struct CommitOutcome {
     pub collapsed: u64,
     /// How many entries were rejected now (not before).
     pub rejected: u64,
+    /// Leaves of the session now, whoever added them and whether or not they were told.
+    pub session_leaves: u64,
 }
 
 impl CommitOutcome {

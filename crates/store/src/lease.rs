@@ -1,5 +1,6 @@
 //! Leases: who may write, and the epoch that fences everybody else.
 
+use std::fmt;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
@@ -11,6 +12,15 @@ pub enum LeaseName {
     Supplier(String),
     /// Publishing to relayers.
     Leader,
+}
+
+impl fmt::Display for LeaseName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Supplier(supplier) => f.write_str(supplier),
+            Self::Leader => f.write_str("leader"),
+        }
+    }
 }
 
 /// A right to write until it runs out or passes on. Its epoch is higher than that of every lease before it.

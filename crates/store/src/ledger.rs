@@ -11,8 +11,10 @@ pub enum Term {
     Served,
     /// Served relays that difficulty keeps out of the trie.
     Skipped,
-    /// Relays in the log.
+    /// Relays that relayers of ours put into the log.
     Logged,
+    /// Relays that other programs put into the log, such as the reference's relayer, which counts nothing.
+    Foreign,
     /// Relays in a relayer's spool, waiting for the log.
     Spooled,
     /// Served relays that never reached the log.
@@ -56,6 +58,7 @@ impl Term {
             Self::Served => "served",
             Self::Skipped => "skipped",
             Self::Logged => "logged",
+            Self::Foreign => "foreign",
             Self::Spooled => "spooled",
             Self::LostBeforeLog => "lost_before_log",
             Self::Leaves => "leaves",
@@ -121,13 +124,14 @@ pub struct UpoktLedger {
 }
 
 /// Where every relay went. `pending`, `open` and `waiting` are measured from the log and the records, the others counted,
-/// so that the equations say something.
+/// so that the equations say something. `foreign` and `taken` are what programs of another kind had a part in.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[expect(missing_docs, reason = "each field is the ledger term of its name")]
 pub struct Ledger {
     pub served: i64,
     pub skipped: i64,
     pub logged: i64,
+    pub foreign: i64,
     pub spooled: i64,
     pub lost_before_log: i64,
     pub leaves: i64,
@@ -135,6 +139,7 @@ pub struct Ledger {
     pub rejected: i64,
     pub rejected_by_reason: BTreeMap<String, i64>,
     pub pending: i64,
+    pub taken: i64,
     pub claimed: i64,
     pub unclaimed: i64,
     pub unclaimed_by_reason: BTreeMap<String, i64>,
@@ -145,6 +150,15 @@ pub struct Ledger {
     pub discarded: i64,
     pub waiting: i64,
     pub upokt: UpoktLedger,
+}
+
+/// What is measured of one supplier's log.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) struct LogMeasure {
+    /// Entries in it.
+    pub(crate) length: u64,
+    /// Entries ever added to it, by relayers of any kind, where the server knows (Redis 7.0 and later).
+    pub(crate) added: Option<u64>,
 }
 
 /// The equations of the ledger: what each difference is called.
@@ -190,6 +204,20 @@ impl Ledger {
         })
     }
 
+    /// Adds what is measured from one supplier's log, of which relayers of ours counted `logged`.
+    pub(crate) fn add_log(&mut self, log: &LogMeasure, logged: i64) {
+        let number = |count: u64| i64::try_from(count).unwrap_or(i64::MAX);
+        self.pending += number(log.length);
+        // Fewer than ours, in a log that somebody has removed, is nobody's relays: that must show in the equation.
+        self.foreign += log.added.map_or(0, |added| number(added) - logged).max(0);
+    }
+
+    /// Returns how many relays have left the log, and no miner of ours knows where to. A miner of another kind has taken
+    /// them where there is one; otherwise they are lost, and that must show.
+    pub(crate) fn vanished(&self) -> i64 {
+        self.logged + self.foreign - self.leaves - self.collapsed - self.rejected - self.pending - self.taken
+    }
+
     /// Adds what is measured from one session's record.
     pub(crate) fn add_session(&mut self, session: &crate::StoredSession) {
         let state = session.record.state;
@@ -207,7 +235,7 @@ impl Ledger {
         let upokt = &self.upokt;
         let differences = [
             self.served - self.skipped - self.logged - self.spooled - self.lost_before_log,
-            self.logged - self.leaves - self.collapsed - self.rejected - self.pending,
+            self.vanished(),
             self.leaves - self.claimed - self.unclaimed - self.open,
             self.claimed - self.settled_proved - self.settled_unproved - self.expired - self.discarded - self.waiting,
             upokt.claimed - upokt.paid - upokt.capped - upokt.expired - upokt.discarded - upokt.forgone - upokt.waiting,

@@ -55,5 +55,5 @@ pub use ledger::{Count, Ledger, Term};
 pub use meter::{Allowance, Charge, ChargeKey};
 pub use reader::Reader;
 pub use relay::{Delivered, EntryId, LogEntry, LogPosition, LogStats, MinedRelay};
-pub use session::{Outcome, SessionRecord, SessionState, Settlement, StoredSession, Submission};
+pub use session::{Outcome, SessionRecord, SessionState, SessionTerms, Settlement, StoredSession, Submission};
 pub use store::{Durability, Events, KeyInfo, Store, StoreOptions};

@@ -33,6 +33,7 @@ impl Metrics {
             Ok(_) => "logged",
             Err(AppendError::Invalid { .. }) => "invalid",
             Err(AppendError::QueueFull { .. }) => "queue_full",
+            Err(AppendError::Closed { .. }) => "closed",
             Err(AppendError::Log { .. }) => "failed",
         };
         self.appends.with_label_values(&[outcome]).inc();

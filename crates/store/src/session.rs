@@ -85,7 +85,13 @@ pub struct Submission {
     /// What the last failure said.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub last_error: Option<String>,
-    /// What else the miner wants to remember.
+    /// Class of the chain's last refusal of it: a word of a closed set.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub last_refusal: Option<String>,
+    /// Height at which the chain was seen to hold it and to call it invalid.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub invalid_at: Option<i64>,
+    /// Fields of later versions.
     #[serde(flatten)]
     pub extra: BTreeMap<String, serde_json::Value>,
 }
@@ -117,9 +123,35 @@ pub struct Settlement {
     pub claimed_upokt: u64,
     /// What was paid, in upokt.
     pub paid_upokt: u64,
-    /// What else the miner wants to remember.
+    /// What the supplier lost for it, in upokt.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub slashed_upokt: u64,
+    /// Fields of later versions.
     #[serde(flatten)]
     pub extra: BTreeMap<String, serde_json::Value>,
+}
+
+/// What was in force for a session: its windows, the weight of a relay, its difficulty and prices.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SessionTerms {
+    /// Last height at which a relay is served.
+    pub grace_end: i64,
+    /// First height of the claim window.
+    pub claim_open: i64,
+    /// Last height of the claim window.
+    pub claim_close: i64,
+    /// First height of the proof window.
+    pub proof_open: i64,
+    /// Last height of the proof window.
+    pub proof_close: i64,
+    /// Weight of one relay.
+    pub compute_units_per_relay: u64,
+    /// Difficulty: the target that a relay's hash must not exceed, 32 bytes in hex.
+    pub target: String,
+    /// Price of a compute unit, in parts of a upokt.
+    pub compute_units_to_tokens_multiplier: u64,
+    /// How many such parts are one upokt.
+    pub compute_unit_cost_granularity: u64,
 }
 
 /// A miner's memory of one session of one supplier.
@@ -170,7 +202,13 @@ pub struct SessionRecord {
     /// Why no claim was made: a word of a closed set.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub unclaimed: Option<String>,
-    /// What else the miner wants to remember; fields of later versions survive here.
+    /// Height at which it became final.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub final_height: Option<i64>,
+    /// What was in force for it, so that the chain need not be asked again.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub terms: Option<SessionTerms>,
+    /// Fields of later versions.
     #[serde(flatten)]
     pub extra: BTreeMap<String, serde_json::Value>,
 }
@@ -197,6 +235,8 @@ impl SessionRecord {
             proof: None,
             settlement: None,
             unclaimed: None,
+            final_height: None,
+            terms: None,
             extra: BTreeMap::new(),
         }
     }
@@ -221,4 +261,9 @@ pub struct StoredSession {
     pub record: SessionRecord,
     /// Leaves in the session's leaf log, counted by the store.
     pub leaves: u64,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde hands references")]
+fn is_zero(value: &u64) -> bool {
+    *value == 0
 }

@@ -221,13 +221,31 @@ impl Store {
     /// Appends a relay that has just been served to its supplier's log and counts it as served and logged.
     ///
     /// Returns when it stands at the configured durability. Waits on no connection: relays of all callers go as one group.
+    /// Fails with [`AppendError::Closed`] once [`Self::close_sessions`] has closed its session: whoever asked must not be
+    /// answered then.
     pub async fn append(&self, relay: MinedRelay) -> Result<LogPosition, AppendError> {
         self.append_from(relay, Origin::Served).await
     }
 
-    /// Appends a relay from a relayer's spool, which was counted as `Served` and `Spooled` when it went there.
-    pub async fn append_spooled(&self, relay: MinedRelay) -> Result<LogPosition, AppendError> {
-        self.append_from(relay, Origin::Spool).await
+    /// Appends a relay that was answered while the log was away, and counts it as served and logged.
+    ///
+    /// It is taken even if its session is closed: the miner then rejects it as late, and the ledger shows it.
+    pub async fn append_answered(&self, relay: MinedRelay) -> Result<LogPosition, AppendError> {
+        self.append_from(relay, Origin::Answered).await
+    }
+
+    /// Closes a supplier's log to relays of sessions that end at `end_height` or before; others that were closed at greater
+    /// heights are open again, as on a development chain that went back. Fenced by the supplier's epoch.
+    ///
+    /// From here on no entry of such a session is added but by [`Self::append_answered`] and by programs that append past
+    /// this store, so what is in the log now is all that a claim can hold.
+    pub async fn close_sessions(&self, supplier: &str, end_height: i64, epoch: u64) -> Result<(), PutError> {
+        self.engine.close_sessions(supplier, end_height, epoch).await
+    }
+
+    /// Returns the height at or before which sessions of the supplier have ended that are closed; 0 if none is.
+    pub async fn closed_sessions(&self, supplier: &str) -> Result<i64, StoreError> {
+        self.engine.closed_sessions(supplier).await
     }
 
     async fn append_from(&self, relay: MinedRelay, origin: Origin) -> Result<LogPosition, AppendError> {
@@ -247,7 +265,8 @@ impl Store {
             relay.published_at_unix_nano = i64::try_from(clock::unix().as_nanos()).unwrap_or(i64::MAX);
         }
         let data = Bytes::from(relay.encode_to_vec());
-        self.appender.append(Item { supplier: relay.supplier_operator_address, data, origin }).await
+        let MinedRelay { supplier_operator_address: supplier, session_id: session, session_end_height, .. } = relay;
+        self.appender.append(Item { supplier, session, session_end: session_end_height, data, origin }).await
     }
 
     /// Returns how many relays wait to be appended.

@@ -39,42 +39,88 @@ fn main() -> ExitCode {
     let arguments = Arguments::from_args();
     let need = needs(Version::V7_0);
     let ignored = matches!(need, Need::Skip { .. });
-    let server = move |test: fn() -> anyhow::Result<()>| {
-        let need = need.clone();
-        move || match need {
-            Need::Fail { reason } => Err(Failed::from(reason)),
-            _ => test().map_err(|error| Failed::from(format!("{error:#}"))),
-        }
-    };
-    let plain = |test: fn() -> anyhow::Result<()>| move || test().map_err(|error| Failed::from(format!("{error:#}")));
-    let trials = vec![
-        Trial::test("vectors_redis_kinds_are_known", plain(kinds_are_known)),
-        Trial::test("vectors_redis_key_names", plain(key_names)),
-        Trial::test("vectors_redis_mined_relays", plain(mined_relays)),
-        Trial::test("vectors_redis_keyspace", server(keyspace)).with_ignored_flag(ignored),
-        Trial::test("vectors_node_redis_keyspace", plain(node_keyspace)),
+    let tests: [(&str, bool, Check); 5] = [
+        ("vectors_redis_kinds_are_known", false, kinds_are_known),
+        ("vectors_redis_key_names", false, key_names),
+        ("vectors_redis_mined_relays", false, mined_relays),
+        ("vectors_redis_keyspace", true, keyspace),
+        ("vectors_node_redis_keyspace", false, node_keyspace),
     ];
+    let mut trials = Vec::new();
+    for (name, needs_server, check) in tests {
+        for (of, recording) in [("", Recording::read as fn() -> _), ("_of_others", Recording::of_others)] {
+            let need = need.clone();
+            let test = move || match need {
+                Need::Fail { reason } if needs_server => Err(Failed::from(reason)),
+                _ => check(&recording()).map_err(|error| Failed::from(format!("{error:#}"))),
+            };
+            trials.push(Trial::test(format!("{name}{of}"), test).with_ignored_flag(needs_server && ignored));
+        }
+    }
     libtest_mimic::run(&arguments, trials).exit_code()
 }
 
-fn folder() -> PathBuf {
-    std::env::var_os("POCKET_VECTORS")
-        .map_or_else(|| concat!(env!("CARGO_MANIFEST_DIR"), "/../protocol/tests/vectors").into(), PathBuf::from)
+type Check = fn(&Recording) -> anyhow::Result<()>;
+
+/// What was recorded, or the same as if it had been recorded of others.
+struct Recording {
+    folder: PathBuf,
+    others: bool,
 }
 
-fn load(name: &str) -> anyhow::Result<Value> {
-    let path = folder().join(name);
-    let text = std::fs::read(&path).with_context(|| format!("read {}", path.display()))?;
-    serde_json::from_slice(&text).with_context(|| format!("parse {}", path.display()))
+impl Recording {
+    fn read() -> Self {
+        let folder = std::env::var_os("POCKET_VECTORS")
+            .map_or_else(|| concat!(env!("CARGO_MANIFEST_DIR"), "/../protocol/tests/vectors").into(), PathBuf::from);
+        Self { folder, others: false }
+    }
+
+    /// Another recording of the same kinds, as far as one can be made of this: every address, every session and every
+    /// service is another, in texts and inside messages. Nothing that is checked may be known beforehand.
+    fn of_others() -> Self {
+        Self { others: true, ..Self::read() }
+    }
+
+    fn load(&self, name: &str) -> anyhow::Result<Value> {
+        let path = self.folder.join(name);
+        let mut text = std::fs::read_to_string(&path).with_context(|| format!("read {}", path.display()))?;
+        if self.others {
+            for (from, to) in renamed(&text) {
+                // Hexadecimal of JSON or protobuf; as long as before, so that lengths hold.
+                text = text.replace(&from, &to).replace(&hex::encode(&from), &hex::encode(&to));
+            }
+        }
+        serde_json::from_str(&text).with_context(|| format!("parse {}", path.display()))
+    }
+
+    /// Returns the cases of `redis.json` of one kind, or of all.
+    fn cases(&self, kind: Option<&str>) -> anyhow::Result<Vec<Value>> {
+        let file = self.load("redis.json")?;
+        let all = file["cases"].as_array().context("redis.json has no cases")?;
+        let is_wanted = |case: &&Value| kind.is_none_or(|kind| case["kind"] == kind);
+        let found: Vec<Value> = all.iter().filter(is_wanted).cloned().collect();
+        ensure!(!found.is_empty(), "redis.json has no cases of kind {kind:?}");
+        Ok(found)
+    }
 }
 
-/// Returns the cases of `redis.json` of one kind, or of all.
-fn cases(kind: Option<&str>) -> anyhow::Result<Vec<Value>> {
-    let file = load("redis.json")?;
-    let all = file["cases"].as_array().context("redis.json has no cases")?;
-    let found: Vec<Value> = all.iter().filter(|case| kind.is_none_or(|kind| case["kind"] == kind)).cloned().collect();
-    ensure!(!found.is_empty(), "redis.json has no cases of kind {kind:?}");
-    Ok(found)
+/// Returns other names for the addresses, sessions and services in a text, each turned round behind its prefix.
+fn renamed(text: &str) -> BTreeMap<String, String> {
+    let words = text.split(|character: char| !(character.is_ascii_alphanumeric() || "-_".contains(character)));
+    let mut renamed = BTreeMap::new();
+    for word in words.collect::<BTreeSet<_>>() {
+        let is_session =
+            word.len() == 64 && text.contains(&format!(":{word}")) && word.chars().all(|c| c.is_ascii_hexdigit());
+        let kept = match word.len() {
+            43 if word.starts_with("pokt1") => "pokt1",
+            64 if is_session => "",
+            _ if word.starts_with("develop-") => "develop-",
+            _ => continue,
+        };
+        let turned: String = word[kept.len()..].chars().rev().collect();
+        renamed.insert(word.to_owned(), format!("{kept}{turned}"));
+    }
+    renamed
 }
 
 fn name_of(case: &Value) -> &str {
@@ -91,9 +137,9 @@ fn number<T: std::str::FromStr>(value: &Value) -> anyhow::Result<T> {
     text.parse().ok().with_context(|| format!("{value} is not such a number"))
 }
 
-fn kinds_are_known() -> anyhow::Result<()> {
+fn kinds_are_known(recording: &Recording) -> anyhow::Result<()> {
     let mut counted: BTreeMap<String, usize> = BTreeMap::new();
-    for case in cases(None)? {
+    for case in recording.cases(None)? {
         let kind = case["kind"].as_str().context("a case has no kind")?;
         match kind {
             // The last is the relayer's: how an answer is signed.
@@ -108,8 +154,8 @@ fn kinds_are_known() -> anyhow::Result<()> {
     Ok(())
 }
 
-fn key_names() -> anyhow::Result<()> {
-    let cases = cases(Some("key_names"))?;
+fn key_names(recording: &Recording) -> anyhow::Result<()> {
+    let cases = recording.cases(Some("key_names"))?;
     for case in &cases {
         let prefix = |name: &str| case["namespace"][name].as_str().unwrap_or_default().to_owned();
         let names = Namespace {
@@ -181,8 +227,8 @@ fn key_names() -> anyhow::Result<()> {
     Ok(())
 }
 
-fn mined_relays() -> anyhow::Result<()> {
-    let plain = cases(Some("mined_relay"))?;
+fn mined_relays(recording: &Recording) -> anyhow::Result<()> {
+    let plain = recording.cases(Some("mined_relay"))?;
     for case in &plain {
         let message = &case["message"];
         let text = |name: &str| message[name].as_str().unwrap_or_default().to_owned();
@@ -205,7 +251,7 @@ fn mined_relays() -> anyhow::Result<()> {
     }
     println!("redis.json mined_relay: {} cases", plain.len());
 
-    let processed = cases(Some("process_relay"))?;
+    let processed = recording.cases(Some("process_relay"))?;
     for case in &processed {
         let bytes = unhex(&case["mined_relay"])?;
         let relay = MinedRelay::parse(bytes.clone())?;
@@ -222,12 +268,12 @@ fn is_own(key: &str) -> bool {
     key.contains('{') || key == "ha:known:suppliers" || key == "ha:block:last"
 }
 
-fn keyspace() -> anyhow::Result<()> {
+fn keyspace(recording: &Recording) -> anyhow::Result<()> {
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
     runtime.block_on(async {
         let server = RedisServer::start(Version::V7_0, Config::forgetful()).await?;
         let (mut checked, mut pending) = (0, Vec::new());
-        for case in cases(Some("redis"))? {
+        for case in recording.cases(Some("redis"))? {
             let name = name_of(&case).to_owned();
             let is_pending = |(prefix, _): &&(&str, &str)| name.starts_with(prefix) && !name.starts_with(NOT_PENDING);
             if let Some((_, reason)) = PENDING.iter().find(is_pending) {
@@ -361,14 +407,10 @@ fn without_times(value: &[u8]) -> Vec<u8> {
     text.into_bytes()
 }
 
-const OPERATOR: &str = "pokt1xwh8ww4n8ecxavguwv4078z8d4pkse4szgry84";
-const APPLICATION: &str = "pokt1s3s6g7j5w4vdwuyz8tuyr20yzvljnhm52qhz7y";
-const SESSION: &str = "613e19d2522451f43f3cc62afbe279459e555ca7f440edba914efdc2e1e70bb9";
-
 /// Returns what the recorded key says of its subject, where the case's input leaves it out.
-fn named<'a>(case: &'a Value, prefix: &str, otherwise: &'a str) -> &'a str {
-    let keys = case["keys"].as_array().into_iter().flatten();
-    keys.filter_map(|key| key["key"].as_str()).find_map(|key| key.strip_prefix(prefix)).unwrap_or(otherwise)
+fn named<'a>(case: &'a Value, prefix: &str) -> anyhow::Result<&'a str> {
+    let mut keys = case["keys"].as_array().into_iter().flatten().filter_map(|key| key["key"].as_str());
+    keys.find_map(|key| key.strip_prefix(prefix)).with_context(|| format!("no recorded key begins with {prefix}"))
 }
 
 /// Returns the text of an invalidation's only field.
@@ -381,6 +423,10 @@ fn published_id(case: &Value) -> Option<String> {
 async fn act(store: &Store, case: &Value) -> anyhow::Result<()> {
     let name = name_of(case);
     let input = &case["input"];
+    let payload = || -> anyhow::Result<Value> {
+        let text = case["published"][0]["payload"]["text"].as_str().context("the recording has no message")?;
+        serde_json::from_str(text).context("its message is not JSON")
+    };
     if name.starts_with("stream-publish") {
         return publish_relays(store, case).await;
     }
@@ -409,13 +455,10 @@ async fn act(store: &Store, case: &Value) -> anyhow::Result<()> {
         };
         let services = input["services"].as_array().into_iter().flatten();
         let services = services.filter_map(Value::as_str).map(str::to_owned).collect();
-        let event = RegistryEvent { action, operator_addr: OPERATOR.into(), services, reason: String::new() };
+        let operator_addr = payload()?["operator_addr"].as_str().context("no operator")?.to_owned();
+        let event = RegistryEvent { action, operator_addr, services, reason: String::new() };
         return Ok(store.registry_publish(&event).await?);
     }
-    let payload = || -> anyhow::Result<Value> {
-        let text = case["published"][0]["payload"]["text"].as_str().context("the recording has no message")?;
-        serde_json::from_str(text).context("its message is not JSON")
-    };
     let recorded = case["keys"].as_array().context("a case has no keys")?;
     let ttl = recorded.first().and_then(|key| key["ttl_seconds"].as_u64()).map(Duration::from_secs);
     if name.starts_with("supplier-state-delete") {
@@ -429,7 +472,7 @@ async fn act(store: &Store, case: &Value) -> anyhow::Result<()> {
         let id = published_id(case).context("the recorded message names nobody")?;
         store.cache_invalidate(kind, Some(&id)).await?;
     } else if name.starts_with(NOT_PENDING) {
-        let id = named(case, "ha:cache:session:rewardable:", SESSION);
+        let id = named(case, "ha:cache:session:rewardable:")?;
         let reason = payload()?["reason"].as_str().unwrap_or_default().to_owned();
         store.session_unrewardable(id, &reason, ttl.context("the flag has no time to live")?).await?;
     } else if let Some(kind) = name.strip_prefix("cache-") {
@@ -439,7 +482,7 @@ async fn act(store: &Store, case: &Value) -> anyhow::Result<()> {
             CacheKind::SharedParams | CacheKind::ProofParams => "params",
             other => other.word(),
         };
-        let id = kind.id_field().map(|_| named(case, &format!("ha:cache:{}:", kind.word()), APPLICATION));
+        let id = kind.id_field().map(|_| named(case, &format!("ha:cache:{}:", kind.word()))).transpose()?;
         store.cache_put(kind, id, unhex(&input[field])?, ttl).await?;
     } else if name.starts_with("service-factors") {
         for key in recorded {
@@ -568,8 +611,8 @@ async fn meter(store: &Store, case: &Value) -> anyhow::Result<()> {
 }
 
 /// What a real relayer and a real miner left in Redis: every key and message is one that we name, read or leave alone.
-fn node_keyspace() -> anyhow::Result<()> {
-    let file = load("node/redis.json")?;
+fn node_keyspace(recording: &Recording) -> anyhow::Result<()> {
+    let file = recording.load("node/redis.json")?;
     let names = Namespace::default();
     let snapshots = file["snapshots"].as_object().context("no snapshots")?;
     ensure!(!snapshots.is_empty(), "no snapshots");

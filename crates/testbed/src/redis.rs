@@ -165,6 +165,11 @@ impl RedisServer {
         format!("redis://127.0.0.1:{}", self.port)
     }
 
+    /// Returns the port of [`Self::tcp_url`].
+    pub fn port(&self) -> u16 {
+        self.port
+    }
+
     /// Returns the folder with its data.
     pub fn folder(&self) -> &Path {
         self.folder.path()

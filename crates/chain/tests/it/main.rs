@@ -1,6 +1,11 @@
 //! The client against a development chain, over its real wire.
 
+mod claims;
+mod connections;
 mod fallback;
+mod histories;
+mod lagging;
+mod passing;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -80,6 +85,7 @@ async fn what_the_next_block_brings_is_waited_for_and_what_is_far_away_is_not() 
     assert!(session.start() <= next && next <= session.end());
     let far = case.chain.session(APP1, "develop-http", next + 1_000).await.expect_err("far away");
     assert_eq!(far.kind, QueryErrorKind::Ahead, "{far}");
+    assert!(far.message.contains("far ahead"), "the node was asked: {far}");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -91,8 +97,8 @@ async fn refusals_of_queries_are_told_from_failures() {
     assert_eq!(unstaked.kind, QueryErrorKind::Refused, "{unstaked}");
     assert_eq!(case.chain.public_key(nobody).await.expect("answered"), None);
     assert_eq!(case.chain.balance(SUPPLIER1).await.expect("answered"), 1_000_000_000_000);
-    assert_eq!(case.chain.claim("00", SUPPLIER1).await.expect("answered"), None);
-    assert!(case.chain.claims_of_supplier(SUPPLIER1).await.expect("answered").is_empty());
+    assert_eq!(case.chain.claim("00", SUPPLIER1, case.chain.height()).await.expect("answered"), None);
+    assert!(case.chain.claims_of_supplier(SUPPLIER1, case.chain.height()).await.expect("answered").is_empty());
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -135,7 +141,8 @@ async fn a_claim_in_its_window_lands_and_is_found() {
 
     case.chain.blocks().reached(case.chain.height() + 2).await;
     assert!(matches!(case.chain.outcome(&prepared.hash).await.expect("answered"), Outcome::Done { .. }));
-    let found = case.chain.claim(&session.header.session_id, SUPPLIER1).await.expect("answered").expect("the claim");
-    assert_eq!(found.root_hash, root);
-    assert_eq!(case.chain.claims_of_supplier(SUPPLIER1).await.expect("answered").len(), 1);
+    let now = case.chain.height();
+    let found = case.chain.claim(&session.header.session_id, SUPPLIER1, now).await.expect("answered");
+    assert_eq!(found.expect("the claim").root_hash, root);
+    assert_eq!(case.chain.claims_of_supplier(SUPPLIER1, now).await.expect("answered").len(), 1);
 }

@@ -1,6 +1,12 @@
 //! A network in a process of its own, and every verb that speaks to it.
 
-use crate::tool::{Network, good, good_json, refused};
+use std::io::{Read, Write};
+use std::net::TcpStream;
+use std::time::{Duration, Instant};
+
+use serde_json::Value;
+
+use crate::tool::{DEADLINE, Network, good, good_json, refused};
 
 #[test]
 fn up_says_where_it_is_and_every_verb_finds_it() {
@@ -59,6 +65,56 @@ fn the_time_of_the_chain_is_in_hand() {
     assert_eq!(height(&["resume"]), start);
     let (_, words) = refused(&["chain", "status", "--control", network.at("chain_grpc")]);
     assert!(words.contains("real node"), "{words}");
+    network.interrupt();
+}
+
+/// Waits until the relayer follows the chain at such a height; gateway and miner follow in the same way.
+fn until(network: &Network, is_it: impl Fn(i64) -> bool) {
+    let deadline = Instant::now() + DEADLINE;
+    while !is_it(health_height(network.at("relayer"))) {
+        assert!(Instant::now() < deadline, "the relayer does not follow");
+        std::thread::sleep(Duration::from_millis(20));
+    }
+}
+
+/// The height that a relayer says it has seen.
+fn health_height(address: &str) -> i64 {
+    let mut stream = TcpStream::connect(address).expect("it listens");
+    stream.write_all(b"GET /health HTTP/1.1\r\nhost: relayer\r\nconnection: close\r\n\r\n").expect("it reads");
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).expect("it answers");
+    let (_, rest) = answer.split_once("\"block_height\":").unwrap_or_else(|| panic!("no height: {answer}"));
+    let digits: String = rest.chars().take_while(char::is_ascii_digit).collect();
+    digits.parse().expect("a height")
+}
+
+#[test]
+fn after_a_restore_everything_goes_back_and_relays_are_paid_in_the_other_history() {
+    let network = Network::up(&[]);
+    let control = network.at("chain_control").to_owned();
+    let chain = |verb: &[&str]| good_json(&[&["chain", "--json", "--control", &control], verb].concat());
+    let relays = || {
+        let report = good_json(&["relay", "jsonrpc", "--url", network.url(), "--count", "10", "--json"]);
+        assert_eq!(report["verified"], 10, "{report}");
+    };
+    let settled = |relays: i64| {
+        let is_it = |line: &Value| line["event"] == "ledger" && line["settled_proved"].as_i64() >= Some(relays);
+        let settled = network.line(is_it);
+        assert_eq!(settled["balanced"], true, "{settled}");
+        assert_eq!((&settled["unclaimed"], &settled["rejected"]), (&0.into(), &0.into()), "{settled}");
+    };
+    relays();
+    settled(10);
+    let snapshot = chain(&["snapshot"]);
+    let start = snapshot["height"].as_i64().expect("a height");
+    // Farther than any process keeps blocks.
+    chain(&["advance", "400"]);
+    until(&network, |height| height >= start + 400);
+    assert_eq!(chain(&["restore", snapshot["id"].as_str().expect("an id")])["height"], start);
+    // In a session that begins in the other history.
+    until(&network, |height| height > start + 20 && height < start + 100);
+    relays();
+    settled(20);
     network.interrupt();
 }
 

@@ -8,7 +8,7 @@ use std::time::Duration;
 use serde_json::Value;
 
 /// How long a test waits for anything at all.
-const DEADLINE: Duration = Duration::from_mins(1);
+pub(crate) const DEADLINE: Duration = Duration::from_mins(1);
 
 pub(crate) fn pocket(args: &[&str]) -> Output {
     Command::new(env!("CARGO_BIN_EXE_pocket")).args(args).output().expect("the binary runs")

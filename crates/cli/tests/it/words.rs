@@ -26,6 +26,11 @@ fn a_wrong_value_is_answered_with_what_to_write() {
     let (code, words) = refused(&["up", "--ports", "auto", "--profile", "loud"]);
     assert_eq!(code, 2);
     assert!(words.contains("seed") && words.contains("load"), "{words}");
+    for url in ["http://127.0.0.1:1", "http://127.0.0.1:1/", "http://127.0.0.1:1/v10?x=/v1", "127.0.0.1:1/v1"] {
+        let (code, words) = refused(&["relay", "jsonrpc", "--url", url, "--count", "1000"]);
+        assert_eq!(code, 2, "{url}: {words}");
+        assert!(words.contains("http://127.0.0.1:1/v1") && !words.contains("404"), "{url}: {words}");
+    }
     let (code, words) = refused(&["up", "--ports", "auto", "--log", "info,pocket=loud"]);
     assert_eq!(code, 2);
     assert!(words.contains("is not a log filter"), "{words}");

@@ -90,6 +90,20 @@ fn a_relation_between_defaults_and_given_values_is_checked() {
 }
 
 #[test]
+fn limits_that_would_let_nothing_through_are_refused() {
+    for (limits, message) in [
+        (
+            "body_bytes_held_max: 1048575",
+            "`limits.body_bytes_held_max`: must be at least 1048576, so that one request has room",
+        ),
+        ("session_lookups_waiting_max: 0", "`limits.session_lookups_waiting_max`: must be above 0"),
+        ("tx_bytes_max: 65535", "`limits.tx_bytes_max`: must be at least 65536"),
+    ] {
+        refuses::<Relayer>(&format!("{RELAYER}limits: {{{limits}}}\n"), message);
+    }
+}
+
+#[test]
 fn text_that_is_no_mapping_is_refused() {
     refuses::<Devnet>("- a\n- b\n", "the file must hold keys and values at its top level, not a list");
 }

@@ -34,7 +34,46 @@ pub(super) struct Member {
     pub(super) key: Point,
 }
 
+/// The parts of a signature as they lie in its bytes, none of them looked at.
+struct Parts<'a> {
+    challenge: &'a [u8; 32],
+    image: &'a Compressed,
+    members: &'a [[u8; MEMBER_LEN]],
+}
+
+impl<'a> Parts<'a> {
+    fn of(bytes: &'a [u8]) -> Result<Self, RingError> {
+        let too_short = RingError::TooShort { length: bytes.len() };
+        let (claimed, rest) = bytes.split_first_chunk::<4>().ok_or(too_short.clone())?;
+        let (challenge, rest) = rest.split_first_chunk::<32>().ok_or(too_short.clone())?;
+        let (image, rest) = rest.split_first_chunk::<33>().ok_or(too_short)?;
+        let claimed = u32::from_be_bytes(*claimed);
+        if claimed == 0 {
+            return Err(RingError::NoMembers);
+        }
+        let count = usize::try_from(claimed).unwrap_or(usize::MAX);
+        let members = rest.as_chunks::<MEMBER_LEN>().0.get(..count);
+        let members = members.ok_or(RingError::Truncated { members: claimed, length: bytes.len() })?;
+        Ok(Self { challenge, image, members })
+    }
+}
+
+/// Splits a member's bytes into response and key.
+fn split(member: &[u8; MEMBER_LEN]) -> (&[u8; 32], &Compressed) {
+    let (response, key) = member.split_first_chunk::<32>().expect("a member has 65 bytes");
+    (response, key.try_into().expect("65 less 32 bytes are 33"))
+}
+
 impl Signature {
+    /// Visits the keys that a signature's bytes name, in their order, before any of them is known to be a point: what
+    /// tells a ring from a stranger's costs nothing, and comes before [`Verifier::decode`](super::Verifier::decode).
+    ///
+    /// # Errors
+    /// [`RingError::TooShort`], [`RingError::NoMembers`] or [`RingError::Truncated`], as [`Signature::decode`].
+    pub fn keys_in(bytes: &[u8]) -> Result<impl ExactSizeIterator<Item = &[u8; 33]> + Clone, RingError> {
+        Ok(Parts::of(bytes)?.members.iter().map(|member| split(member).1))
+    }
+
     /// Reads a signature of any number of members.
     ///
     /// Time is about 8 µs per member, members are bounded by the input's length; use
@@ -54,28 +93,17 @@ impl Signature {
         image: impl FnOnce(&Compressed) -> Option<Point>,
         mut key: impl FnMut(&Compressed) -> Option<Point>,
     ) -> Result<Self, RingError> {
-        let too_short = RingError::TooShort { length: bytes.len() };
-        let (claimed, rest) = bytes.split_first_chunk::<4>().ok_or(too_short.clone())?;
-        let (challenge, rest) = rest.split_first_chunk::<32>().ok_or(too_short.clone())?;
-        let (image_bytes, rest) = rest.split_first_chunk::<33>().ok_or(too_short)?;
-        let members = u32::from_be_bytes(*claimed);
-        if members == 0 {
-            return Err(RingError::NoMembers);
-        }
+        let Parts { challenge, image: image_bytes, members } = Parts::of(bytes)?;
         // Checked before anything is allocated or computed for them.
-        let count = usize::try_from(members).unwrap_or(usize::MAX);
-        if count > rest.len() / MEMBER_LEN {
-            return Err(RingError::Truncated { members, length: bytes.len() });
-        }
-        if count > members_max {
+        if members.len() > members_max {
+            let members = u32::try_from(members.len()).expect("they were counted in 32 bits");
             return Err(RingError::TooManyMembers { members, limit: members_max });
         }
 
         let image = image(image_bytes).ok_or(RingError::KeyImage)?;
-        let mut decoded = Vec::with_capacity(count);
-        for (index, member) in rest.as_chunks::<MEMBER_LEN>().0.iter().take(count).enumerate() {
-            let (response, key_bytes) = member.split_first_chunk::<32>().expect("a member has 65 bytes");
-            let key_bytes = key_bytes.try_into().expect("65 less 32 bytes are 33");
+        let mut decoded = Vec::with_capacity(members.len());
+        for (index, member) in members.iter().enumerate() {
+            let (response, key_bytes) = split(member);
             let key = key(key_bytes).ok_or(RingError::MemberKey { index })?;
             decoded.push(Member { response: curve::scalar_reduced(response), key });
         }
@@ -138,3 +166,27 @@ impl PartialEq for Signature {
 }
 
 impl Eq for Signature {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{keys::SecretKey, ring};
+
+    #[test]
+    fn keys_are_those_that_are_decoded_and_need_not_be_points_to_be_seen() {
+        let secrets = ["one", "two"].map(|text| SecretKey::from_secret(text.as_bytes()));
+        let keys = [secrets[0].public_key(), secrets[1].public_key()];
+        let signature =
+            ring::sign_with_draws(&[7; 32], &keys, &secrets[0], &[[1; 32], [2; 32]]).expect("a ring of two");
+        let mut bytes = signature.encode();
+        let seen: Vec<Compressed> = Signature::keys_in(&bytes).expect("whole").copied().collect();
+        assert_eq!(seen, signature.public_keys());
+        for length in 0..bytes.len() {
+            let (seen, decoded) = (Signature::keys_in(&bytes[..length]), Signature::decode(&bytes[..length]));
+            assert_eq!(seen.err(), decoded.err(), "{length} bytes");
+        }
+        bytes[HEAD_LEN + 32..HEAD_LEN + MEMBER_LEN].fill(0xff);
+        assert_eq!(Signature::keys_in(&bytes).expect("whole").next(), Some(&[0xff; 33]));
+        assert_eq!(Signature::decode(&bytes).err(), Some(RingError::MemberKey { index: 0 }));
+    }
+}

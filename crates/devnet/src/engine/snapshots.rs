@@ -1,4 +1,5 @@
-//! Snapshots: everything as it was, to go back to.
+//! Snapshots: everything as it was, to go back to. What follows is another history: its blocks have other hashes than those
+//! undone, even with the same transactions, so that whoever follows the chain can tell that it went back.
 //!
 //! They are held in memory, where one costs next to nothing. A chain with a data folder also writes each to a file, so
 //! that it outlives the process; of a file come state and blocks, not the transactions that were waiting.
@@ -40,6 +41,16 @@ impl Image {
         let blocks_bytes = blocks.iter().map(|block| weight(block)).sum();
         let states = VecDeque::from([state.clone()]);
         Self { state, states, blocks, blocks_bytes, tx_index, mempool, clock }
+    }
+
+    /// Makes the blocks to come others than those of the image that is left for this one.
+    fn leave(&mut self, left: &Self) {
+        let newest = |image: &Self| image.blocks.back().map(|block| block.id.hash);
+        let undone = newest(left);
+        self.state.undone = if undone == newest(self) { left.state.undone } else { undone };
+        if let Some(state) = self.states.back_mut() {
+            state.undone = self.state.undone;
+        }
     }
 
     /// Lets the clock go on from the newest block unless that lies on the grid.
@@ -87,7 +98,7 @@ impl Engine {
     }
 
     fn restore_known(&mut self, snapshot: Snapshot) -> Result<i64, JournalError> {
-        let image = match (snapshot.image, &self.journal) {
+        let mut image = match (snapshot.image, &self.journal) {
             (Some(image), _) => image,
             (None, journal) => {
                 let journal = journal.as_ref().expect("a snapshot without an image was found by a journal");
@@ -97,6 +108,7 @@ impl Engine {
                 image
             }
         };
+        image.leave(&self.image);
         if let Some(journal) = &mut self.journal {
             journal.restart(&image.state, &image.blocks)?;
         }

@@ -214,6 +214,9 @@ struct StateRecord {
     nonces: Vec<NonceRecord>,
     #[prost(uint64, tag = "24")]
     suppliers_revision: u64,
+    // Empty where nothing was undone.
+    #[prost(bytes = "vec", tag = "25")]
+    undone: Vec<u8>,
 }
 
 #[derive(Clone, PartialEq, prost::Message)]
@@ -355,6 +358,7 @@ pub(super) fn encode_state(state: &State) -> Vec<u8> {
         seconds: state.time.seconds,
         nanos: state.time.nanos,
         app_hash: state.app_hash.to_vec(),
+        undone: state.undone.map_or_else(Vec::new, Vec::from),
         accounts: accounts.collect(),
         accounts_next: state.accounts_next,
         balances: state
@@ -452,6 +456,16 @@ fn read_difficulty(record: &DifficultyEntryRecord) -> Result<DifficultyEntry, St
     Ok(DifficultyEntry { effective_height: record.effective_height, difficulty })
 }
 
+fn read_account(record: AccountRecord) -> Result<Account, String> {
+    let public_key = match record.public_key.as_slice() {
+        [] => None,
+        bytes => Some(PublicKey::from_bytes(bytes).map_err(|error| error.to_string())?),
+    };
+    let module = (!record.module.is_empty()).then_some(Module { name: record.module, permissions: record.permissions });
+    let address = address(&record.address)?;
+    Ok(Account { address, number: record.number, sequence: record.sequence, public_key, module })
+}
+
 /// Reads a state; what never changes is taken from the genesis state. The error says what is wrong.
 pub(super) fn decode_state(bytes: &[u8], genesis: &State) -> Result<State, String> {
     let record = StateRecord::decode(bytes).map_err(|error| error.to_string())?;
@@ -460,6 +474,7 @@ pub(super) fn decode_state(bytes: &[u8], genesis: &State) -> Result<State, Strin
         height: record.height,
         time: Time { seconds: record.seconds, nanos: record.nanos },
         app_hash: hash32(&record.app_hash)?,
+        undone: if record.undone.is_empty() { None } else { Some(hash32(&record.undone)?) },
         validator: Arc::clone(&genesis.validator),
         accounts: Map::new_sync(),
         accounts_next: record.accounts_next,
@@ -487,16 +502,8 @@ pub(super) fn decode_state(bytes: &[u8], genesis: &State) -> Result<State, Strin
         nonces: Map::new_sync(),
     };
     for one in record.accounts {
-        let address = address(&one.address)?;
-        let public_key = match one.public_key.as_slice() {
-            [] => None,
-            bytes => Some(PublicKey::from_bytes(bytes).map_err(|error| error.to_string())?),
-        };
-        let module =
-            (!one.module.is_empty()).then(|| Module { name: one.module.clone(), permissions: one.permissions.clone() });
-        let account =
-            Account { address: address.clone(), number: one.number, sequence: one.sequence, public_key, module };
-        state.accounts.insert_mut(address, Arc::new(account));
+        let account = read_account(one)?;
+        state.accounts.insert_mut(account.address.clone(), Arc::new(account));
     }
     for one in record.balances {
         state.balances.insert_mut(address(&one.address)?, number(&one.amount)?);

@@ -26,7 +26,11 @@ pub(super) async fn query(queries: &Queries, path: &str, data: Bytes, height: i6
     let chain = &queries.chain;
     let latest = chain.height();
     if let Err(error) = chain.state_at(height) {
-        let code = if matches!(error, HeightError::Future) { 26 } else { 18 };
+        let code = match error {
+            HeightError::Future => 26,
+            HeightError::Negative => 18,
+            HeightError::Pruned { .. } => 38,
+        };
         let text = error.to_string();
         let text = text.split_once(": ").map_or(text.as_str(), |(_, rest)| rest);
         return refused(code, text, latest);

@@ -1,5 +1,7 @@
 //! Blocks: hashes, times, windows of memory.
 
+use std::collections::BTreeSet;
+
 use pocket_devnet::{
     Chain, Warp,
     chain::{BlockError, HeightError, MakeError},
@@ -152,10 +154,35 @@ fn a_snapshot_brings_everything_back() {
     let other = net.chain.block(Some(6)).unwrap().id;
     assert_eq!(net.chain.restore(&id).unwrap(), height);
     assert_eq!((net.chain.block(None).unwrap().id, net.balance("app2")), before);
-    // The same transaction is new again, and the same history follows.
+    // The same transaction is new again, and another history follows, which nobody takes for the one undone.
     net.deliver_bytes(&tx);
-    assert_eq!(net.chain.block(Some(6)).unwrap().id, other);
+    assert_ne!(net.chain.block(Some(6)).unwrap().id, other);
     assert!(net.chain.restore("nothing").is_err());
+}
+
+#[test]
+fn each_history_after_a_snapshot_is_another_and_follows_from_what_was_undone() {
+    let histories = || {
+        let net = Net::new();
+        net.make_until(5);
+        let (id, _) = net.chain.snapshot();
+        // Nothing is undone.
+        net.chain.restore(&id).unwrap();
+        let mut sixth = Vec::new();
+        for _ in 0..3 {
+            net.make_until(8);
+            sixth.push(net.chain.block(Some(6)).unwrap().id.hash);
+            net.chain.restore(&id).unwrap();
+        }
+        sixth
+    };
+    let undisturbed = Net::new();
+    undisturbed.make_until(6);
+    let sixth = histories();
+    assert_eq!(sixth[0], undisturbed.chain.block(Some(6)).unwrap().id.hash, "nothing was undone before it");
+    let different: BTreeSet<_> = sixth.iter().collect();
+    assert_eq!(different.len(), 3);
+    assert_eq!(histories(), sixth);
 }
 
 #[test]

@@ -176,9 +176,13 @@ fn a_restored_snapshot_is_what_survives() {
     let at_ten = picture(&net);
     let (id, _) = net.chain.snapshot();
     live(&mut net);
+    let undone = net.chain.block(Some(11)).unwrap().id;
     net.chain.restore(&id).unwrap();
     assert_eq!(picture(&net), at_ten);
+    drop((net, lock));
+    let (net, lock) = opened(folder.path(), more);
     net.make_until(12);
+    assert_ne!(net.chain.block(Some(11)).unwrap().id, undone, "another history, although the process is another too");
     let at_twelve = picture(&net);
     drop((net, lock));
     let (net, _lock) = opened(folder.path(), more);

@@ -11,6 +11,8 @@ use pocket_devnet::{
     mempool::Limits,
 };
 
+use crate::read;
+
 pub(crate) fn options() -> Options {
     Options {
         seed: 1,
@@ -22,10 +24,18 @@ pub(crate) fn options() -> Options {
     }
 }
 
+/// Where the relayer of the recorded network was staked to be.
+fn relayer_endpoint() -> String {
+    let genesis = read("node/genesis.json");
+    let suppliers = genesis.as_object().expect("an object").iter().find(|(name, _)| name.starts_with("suppliers"));
+    let url = &suppliers.expect("it names suppliers").1[0]["services"][0]["endpoints"][0]["url"];
+    url.as_str().and_then(|url| url.split_once("://")).expect("a URL").1.to_owned()
+}
+
 /// Returns a chain over the recorded network's facts that stands at `height`.
 pub(crate) fn chain_at(height: i64, change: impl FnOnce(&mut State)) -> Chain {
     let mut facts = Facts::localnet("seed").unwrap();
-    "relayer.default.svc.cluster.local:8080".clone_into(&mut facts.relayer_endpoint);
+    facts.relayer_endpoint = relayer_endpoint();
     let mut state = genesis::state(&facts, 1).unwrap();
     state.height = height;
     change(&mut state);

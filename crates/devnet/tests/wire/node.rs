@@ -9,7 +9,7 @@ use pocket_proto::{
         tx::v1beta1::{GetTxsEventRequest, GetTxsEventResponse},
     },
     json,
-    pocket::session::QueryGetSessionRequest,
+    pocket::session::{QueryGetSessionRequest, Session},
 };
 use prost::Message;
 use serde_json::Value;
@@ -40,12 +40,14 @@ fn check_refusal<A: std::fmt::Debug>(name: &str, case: &Value, answered: Result<
 #[tokio::test]
 async fn vectors_node_raw_answers_are_the_nodes() {
     let world = World::open().await;
-    world.make_until(470);
     let file = read(&folder().join("node.json"));
+    let cases = file["cases"].as_array().expect("cases");
+    let newest = |case: &Value| case["answer"]["result"]["response"]["last_block_height"].as_str()?.parse().ok();
+    world.make_until(cases.iter().find_map(newest).expect("the newest height was asked for"));
     let mut counts: BTreeMap<&str, usize> = BTreeMap::new();
-    for case in file["cases"].as_array().expect("cases") {
+    for case in cases {
         match text(case, "kind") {
-            "rpc" => rpc(&world, case).await,
+            "rpc" => rpc(&world, case, cases).await,
             "rpc_json" => rpc_json(&world, case).await,
             // Checked without a wire, in `vectors`.
             _ => continue,
@@ -58,7 +60,14 @@ async fn vectors_node_raw_answers_are_the_nodes() {
     }
 }
 
-async fn rpc(world: &World, case: &Value) {
+/// Returns the word behind some words of the recorded refusal: what was asked for, where nothing else says it.
+fn asked<'a>(case: &'a Value, behind: &str) -> &'a str {
+    let error = text(&case["go"], "error");
+    let rest = &error[error.find(behind).unwrap_or_else(|| panic!("no `{behind}` in {error}")) + behind.len()..];
+    rest.split(' ').next().expect("split gives at least one part")
+}
+
+async fn rpc(world: &World, case: &Value, cases: &[Value]) {
     const ACCOUNT: &str = "/cosmos.auth.v1beta1.Query/Account";
     let name = text(case, "name");
     let address = |address: &str| QueryAccountRequest { address: address.to_owned() };
@@ -117,17 +126,21 @@ async fn rpc(world: &World, case: &Value) {
                 assert!(theirs == ours, "{}", difference(name, &theirs, &ours));
             }
             "get-session-future" => {
+                // Of the application and service that the recorded session is of.
+                let recorded = cases.iter().find(|case| text(case, "kind") == "session").expect("a session");
+                let session = hex::decode(text(recorded, "session")).expect("hexadecimal");
+                let session = Session::decode(session.as_slice()).expect("a session");
                 let request = QueryGetSessionRequest {
-                    application_address: "pokt1mrqt5f7qh8uxs27cjm9t7v9e74a9vvdnq5jva4".to_owned(),
-                    service_id: "develop-http".to_owned(),
-                    block_height: 99_999_999,
+                    application_address: text(recorded, "application").to_owned(),
+                    service_id: session.header.expect("a header").service_id,
+                    block_height: asked(case, "block height ").parse().expect("a height"),
                 };
                 let answered =
                     unary(world.grpc(), "/pocket.session.Query/GetSession", &[], request.encode_to_vec()).await;
                 check_refusal(name, case, answered);
             }
             "account-unknown" => {
-                let request = address("pokt1qqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqw9ltm9");
+                let request = address(asked(case, "desc = account "));
                 check_refusal(name, case, call::<QueryAccountResponse>(world, ACCOUNT, request).await);
             }
             other => panic!("unknown case {other}"),

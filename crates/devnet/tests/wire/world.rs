@@ -44,11 +44,19 @@ pub(crate) fn settings() -> Settings {
     settings
 }
 
+/// Where the relayer of the recorded network was staked to be.
+fn relayer_endpoint() -> String {
+    let genesis = crate::read(&crate::folder().join("node/genesis.json"));
+    let suppliers = genesis.as_object().expect("an object").iter().find(|(name, _)| name.starts_with("suppliers"));
+    let url = &suppliers.expect("it names suppliers").1[0]["services"][0]["endpoints"][0]["url"];
+    url.as_str().and_then(|url| url.split_once("://")).expect("a URL").1.to_owned()
+}
+
 impl World {
     /// Opens a chain at genesis, whose blocks are made by hand.
     pub(crate) async fn open() -> Self {
         let mut facts = Facts::localnet("seed").expect("the profile exists");
-        "relayer.default.svc.cluster.local:8080".clone_into(&mut facts.relayer_endpoint);
+        facts.relayer_endpoint = relayer_endpoint();
         let state = genesis::state(&facts, 1).expect("the facts make a network");
         let options = Options {
             seed: 1,

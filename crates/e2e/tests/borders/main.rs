@@ -1,5 +1,7 @@
 //! Who may depend on whom, dev-dependencies included. A new edge is the change that deserves the closest look.
 
+mod logs;
+
 use std::collections::{BTreeMap, BTreeSet};
 
 use cargo_metadata::{MetadataCommand, Package};

@@ -1,26 +1,34 @@
 //! Who works: clients of the gateway, each relay with an id of its own, and what they were answered.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use pocket_runtime::http::{Client, ClientOptions, Request, StatusCode};
+use bytes::Bytes;
+use pocket_runtime::http::{Client, ClientOptions, Request, Response, StatusCode};
 use tokio::task::JoinHandle;
 
-/// Relays counted by session id and supplier.
-pub(crate) type Counts = BTreeMap<(String, String), u64>;
+/// A session's id and a supplier: what a claim is about.
+pub(crate) type Key = (String, String);
 
 /// What clients saw.
 #[derive(Debug, Default)]
 pub(crate) struct Seen {
-    /// Relays answered with the exact expected bytes.
-    pub(crate) answered: Counts,
+    /// Relays answered with the exact expected bytes: the id that the client gave each, and the claim it belongs in.
+    pub(crate) answered: BTreeMap<u64, Key>,
+    /// Relays without an answer, by their ids; they may or may not have been served.
+    pub(crate) unanswered: BTreeSet<u64>,
     /// Answers that were wrong, with what was wrong. There must be none.
     pub(crate) wrong: Vec<String>,
-    /// Relays without an answer; they may or may not have been served.
-    pub(crate) unanswered: u64,
 }
+
+/// Pause of a client that got no answer.
+const PAUSE: Duration = Duration::from_millis(20);
+
+/// Not a method that only reads: the gateway sends such a call again only if it was certainly not served, so that a
+/// client's relay is served at most once.
+const METHOD: &str = "eth_sendRawTransaction";
 
 /// Clients at work until they are told to stop.
 pub(crate) struct Load {
@@ -67,8 +75,8 @@ impl Load {
     }
 
     /// How many relays have been answered.
-    pub(crate) fn answered(&self) -> u64 {
-        self.seen.lock().expect("no panic").answered.values().sum()
+    pub(crate) fn answered(&self) -> usize {
+        self.seen.lock().expect("no panic").answered.len()
     }
 
     /// Waits until every client has sent its last relay.
@@ -87,29 +95,38 @@ impl Load {
 }
 
 async fn one(client: &Client, url: &str, id: u64, seen: &Mutex<Seen>) {
-    let body = format!(r#"{{"jsonrpc":"2.0","method":"eth_blockNumber","params":[],"id":{id}}}"#);
+    let body = format!(r#"{{"jsonrpc":"2.0","method":"{METHOD}","params":[],"id":{id}}}"#);
     let expected =
-        format!(r#"{{"id":{id},"jsonrpc":"2.0","result":{{"method":"eth_blockNumber","params":[],"status":"ok"}}}}"#);
+        format!(r#"{{"id":{id},"jsonrpc":"2.0","result":{{"method":"{METHOD}","params":[],"status":"ok"}}}}"#);
     let request = Request::post(url)
         .header("target-service-id", "develop-http")
         .header("content-type", "application/json")
         .body(body)
         .expect("a request");
-    let Ok(response) = client.send(request).await else {
-        seen.lock().expect("no panic").unanswered += 1;
-        // The gateway may be away: a moment, not a storm.
-        tokio::time::sleep(Duration::from_millis(20)).await;
-        return;
+    let answered = match client.send(request).await {
+        Ok(response) => judge(id, &response, expected.as_bytes(), seen),
+        Err(_) => false,
     };
+    if !answered {
+        seen.lock().expect("no panic").unanswered.insert(id);
+        // Somebody is away: a moment, not a storm.
+        tokio::time::sleep(PAUSE).await;
+    }
+}
+
+/// Records an answer; a refusal is none.
+fn judge(id: u64, response: &Response<Bytes>, expected: &[u8], seen: &Mutex<Seen>) -> bool {
+    if response.status() != StatusCode::OK {
+        return false;
+    }
     let header =
         |name: &str| response.headers().get(name).and_then(|value| value.to_str().ok()).unwrap_or_default().to_owned();
     let key = (header("x-session-id"), header("x-supplier-address"));
     let mut seen = seen.lock().expect("no panic");
-    if response.status() != StatusCode::OK {
-        seen.unanswered += 1;
-    } else if response.body() != expected.as_bytes() {
-        seen.wrong.push(format!("relay {id}: {:?}", response.body()));
+    if response.body() == expected {
+        seen.answered.insert(id, key);
     } else {
-        *seen.answered.entry(key).or_default() += 1;
+        seen.wrong.push(format!("relay {id}: {:?}", response.body()));
     }
+    true
 }

@@ -1,4 +1,8 @@
-//! Real processes, killed at random moments while clients work. Whatever a client was answered is paid for, once.
+//! Real processes, killed at random moments while clients work, and the connections between them cut. Whatever a client was
+//! answered is paid for, once.
+//!
+//! [`load`] is who works, [`faults`] what breaks in a [`house`] of processes (or in [`up`], which is all of them in one), and
+//! [`settled`] what must still hold. Every run prints what was done, and what came of it.
 //!
 //! Every run prints its seed; `POCKET_SEED` repeats one. The long forms are ignored: `make chaos` runs them.
 
@@ -7,9 +11,10 @@
     reason = "these tests stand outside the house: they start its processes and write their files"
 )]
 
+mod faults;
+mod house;
 mod load;
 mod process;
-mod processes;
 mod settled;
 mod up;
 
@@ -21,30 +26,35 @@ use pocket_testbed::{Version, redis::Need};
 use rand::rngs::StdRng;
 use rand::{RngExt as _, SeedableRng as _};
 
-use processes::Victim;
+use faults::{Link, Victim};
 
 fn main() -> ExitCode {
     let mut arguments = Arguments::from_args();
     // Each test fills the machine by itself.
     arguments.test_threads = arguments.test_threads.or(Some(1));
+    let long = |name: &str, offset: u16, victim: Victim| {
+        let test = move || house::survive(offset, vec![victim], 20, 20);
+        trial(name, Needs::Redis, Length::Long, test)
+    };
     let trials = vec![
+        trial("the_judge_names_what_went_wrong", Needs::Nothing, Length::Short, || async {
+            settled::the_judge_names_what_went_wrong()
+        }),
         trial("three_kills_of_up_lose_nothing", Needs::Nothing, Length::Short, || up::survive(3, "300ms")),
         trial("twenty_kills_of_up_lose_nothing", Needs::Nothing, Length::Long, || up::survive(20, "1s")),
-        trial("two_thousand_relays_through_six_processes_are_paid_exactly", Needs::Redis, Length::Short, || {
-            processes::two_thousand_relays()
+        trial(
+            "two_thousand_relays_through_six_processes_are_paid_exactly",
+            Needs::Redis,
+            Length::Short,
+            house::two_thousand_relays,
+        ),
+        trial("a_kill_of_each_process_and_a_cut_of_each_link_lose_nothing", Needs::Redis, Length::Short, || {
+            house::survive(100, Victim::ALL.to_vec(), 1, Link::ALL.len())
         }),
-        trial("two_kills_of_the_relayer_lose_nothing", Needs::Redis, Length::Short, || {
-            processes::survive(100, 2, Victim::Relayer)
-        }),
-        trial("two_kills_of_the_miner_lose_nothing", Needs::Redis, Length::Short, || {
-            processes::survive(200, 2, Victim::Miner)
-        }),
-        trial("ten_kills_of_the_relayer_lose_nothing", Needs::Redis, Length::Long, || {
-            processes::survive(300, 10, Victim::Relayer)
-        }),
-        trial("ten_kills_of_the_miner_lose_nothing", Needs::Redis, Length::Long, || {
-            processes::survive(400, 10, Victim::Miner)
-        }),
+        long("twenty_kills_of_the_relayer_and_twenty_cuts_lose_nothing", 200, Victim::Relayer),
+        long("twenty_kills_of_the_miner_and_twenty_cuts_lose_nothing", 300, Victim::Miner),
+        long("twenty_kills_of_redis_and_twenty_cuts_lose_nothing", 400, Victim::Redis),
+        long("twenty_kills_of_the_chain_and_twenty_cuts_lose_nothing", 500, Victim::Devnet),
     ];
     libtest_mimic::run(&arguments, trials).exit_code()
 }
@@ -74,7 +84,7 @@ where
             return Err(Failed::from(reason));
         }
         let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
-        runtime.block_on(test()).map_err(|error| Failed::from(format!("{error:?}")))
+        runtime.block_on(test()).map_err(|error| Failed::from(format!("{error:#}")))
     };
     Trial::test(name, run).with_ignored_flag(missing || length == Length::Long)
 }

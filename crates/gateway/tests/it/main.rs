@@ -106,6 +106,26 @@ async fn what_the_backend_answered_is_the_status() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn headers_of_the_backends_connection_are_not_passed_on() {
+    let case = start(&[Manner::Headers(3)], "").await;
+    let response = case.relay(READ).await;
+    assert_eq!(response.status(), StatusCode::OK, "{response:?}");
+    assert_eq!(["x-0", "x-1", "x-2"].map(|name| header(&response, name)), ["1"; 3]);
+    for name in ["connection", "keep-alive", "proxy-authenticate", "upgrade", "x-hop"] {
+        assert_eq!(header(&response, name), "", "{name}");
+    }
+    assert_eq!(header(&response, "content-length"), response.body().len().to_string());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_answer_of_more_headers_than_anybody_takes_is_refused() {
+    let case = start(&[Manner::Headers(30_000)], "").await;
+    let response = case.relay(WRITE).await;
+    assert_eq!(response.status(), StatusCode::BAD_GATEWAY);
+    assert!(message(&response).contains("cannot be passed on"), "{}", message(&response));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn path_and_query_behind_v1_reach_the_supplier() {
     let case = start(&[Manner::Honest(StatusCode::OK)], "").await;
     case.send("/v1/deep/path?x=1", &[("target-service-id", "develop-http")], READ).await;

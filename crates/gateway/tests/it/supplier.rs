@@ -24,6 +24,8 @@ pub(crate) const BODY: &str = r#"{"id":1,"jsonrpc":"2.0","result":"0x1"}"#;
 pub(crate) enum Manner {
     /// As it should, with the backend's status.
     Honest(StatusCode),
+    /// As it should, with this many headers, and some that concern its connection.
+    Headers(usize),
     /// Unsigned, with this status.
     Refuse(u16),
     /// Never.
@@ -140,7 +142,12 @@ impl State {
             }
             _ => StatusCode::OK,
         };
-        let headers = pokt_http::headers([("content-type", "application/json")]);
+        let mut headers = pokt_http::headers([("content-type", "application/json")]);
+        if let Manner::Headers(count) = manner {
+            let many = (0..count).map(|number| (format!("x-{number}"), "1"));
+            let hops = ["connection", "keep-alive", "proxy-authenticate", "upgrade", "x-hop", "content-length"];
+            headers = pokt_http::headers(many.chain(hops.map(|name| (name.to_owned(), "x-hop"))));
+        }
         let payload =
             pokt_http::response_payload(&pokt_http::response(status.as_u16(), headers, BODY.as_bytes().to_vec()));
         let mut header = meta.session_header.expect("a session header");

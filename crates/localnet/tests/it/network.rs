@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use pocket_localnet::{ClaimEvent, Door, Event, Ports, StartError};
+use pocket_protocol::proof::{TX_BYTES_MAX, request_bytes_max};
 use pocket_runtime::net::TcpListener;
 
 use crate::world::{self, options};
@@ -47,6 +48,29 @@ async fn every_answered_relay_is_settled_exactly_once_and_the_ledger_balances() 
         }
     }
     assert_eq!(settled, RELAYS);
+}
+
+/// What gateway and application add to a call is less than this.
+const BESIDE_CALL: usize = 1_024;
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_longest_relay_that_is_served_is_proved_and_a_longer_one_is_not_served() {
+    let world = world::start(options(None)).await.expect("a network");
+    let padded = |length: usize| {
+        let call = r#"{"jsonrpc":"2.0","method":"eth_blockNumber","params":[],"id":1}"#;
+        format!("{call}{}", " ".repeat(length - call.len()))
+    };
+    let longest = request_bytes_max(TX_BYTES_MAX);
+    let refused = world.call("develop-http", padded(longest)).await;
+    assert!(!refused.status().is_success(), "{}", refused.status());
+    assert_eq!(world.running.ledger().await.expect("a ledger").served, 0);
+
+    let answer = world.call("develop-http", padded(longest - BESIDE_CALL)).await;
+    assert_eq!(answer.status(), 200, "{}", String::from_utf8_lossy(answer.body()));
+    world.settled(1).await;
+    let ledger = world.stop().await.ledger.expect("a ledger");
+    assert_eq!((ledger.served, ledger.settled_proved), (1, 1), "{ledger:?}");
+    assert!(ledger.balances(), "{:?}", ledger.differences());
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -6,7 +6,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use pocket_chain::Session;
+use pocket_chain::{QueryError, Session};
 use pocket_crypto::hash::sha256;
 use pocket_crypto::smst;
 use pocket_proto::canonical;
@@ -16,6 +16,10 @@ use pocket_protocol::mining;
 use pocket_store::{Delivered, Leaf, LogEntry, MinedRelay, Rejected, SessionHeader};
 
 use crate::terms::Terms;
+
+/// Blocks between a relay's arrival at a relayer and the session it is of, at most; a relayer serves none that its own node
+/// has not come to.
+const ARRIVAL_AHEAD_MAX: i64 = 16;
 
 /// What names a session at the chain.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -31,6 +35,8 @@ pub(super) enum Known {
     Session(Arc<Session>),
     /// The chain has no such session, for this reason.
     Unknown(String),
+    /// Our node has not come so far, however far the relayer's has.
+    Ahead(QueryError),
 }
 
 /// What is decided about the entries of one session.
@@ -56,6 +62,22 @@ pub(super) struct Poison {
 pub(super) struct Checked {
     pub(super) batches: Vec<Batch>,
     pub(super) poison: Vec<Poison>,
+    /// Why some entries are in neither: their sessions are still to come.
+    pub(super) early: Option<QueryError>,
+}
+
+/// Why an entry has no session to be a leaf of.
+enum Homeless {
+    /// Its session is still to come.
+    Early(QueryError),
+    /// It is not what it says.
+    Poison(&'static str, String),
+}
+
+impl From<(&'static str, String)> for Homeless {
+    fn from((reason, note): (&'static str, String)) -> Self {
+        Self::Poison(reason, note)
+    }
 }
 
 /// Why an entry is not a leaf.
@@ -81,11 +103,16 @@ pub(super) fn session_key(entry: &LogEntry) -> Option<SessionKey> {
 pub(super) fn check(supplier: &str, entries: Vec<LogEntry>, known: &BTreeMap<SessionKey, Known>) -> Checked {
     let mut batches: BTreeMap<String, Batch> = BTreeMap::new();
     let mut poison = Vec::new();
+    let mut early = None;
     for entry in entries {
         let id = entry.id;
         let session = match find(supplier, &entry, known) {
             Ok(session) => session,
-            Err((reason, note)) => {
+            Err(Homeless::Early(error)) => {
+                early = Some(error);
+                continue;
+            }
+            Err(Homeless::Poison(reason, note)) => {
                 poison.push(Poison { entry, reason, note });
                 continue;
             }
@@ -106,36 +133,44 @@ pub(super) fn check(supplier: &str, entries: Vec<LogEntry>, known: &BTreeMap<Ses
     }
     let mut batches: Vec<_> = batches.into_values().collect();
     batches.retain(|batch| !batch.leaves.is_empty() || !batch.rejected.is_empty());
-    Checked { batches, poison }
+    Checked { batches, poison, early }
 }
 
 /// Finds the session of an entry and checks that the entry speaks of it rightly.
-fn find(
-    supplier: &str,
-    entry: &LogEntry,
-    known: &BTreeMap<SessionKey, Known>,
-) -> Result<Arc<Session>, (&'static str, String)> {
+fn find(supplier: &str, entry: &LogEntry, known: &BTreeMap<SessionKey, Known>) -> Result<Arc<Session>, Homeless> {
     let relay = match &entry.relay {
         Delivered::Relay(relay) => relay,
-        Delivered::Poison { reason, .. } => return Err(("undecodable", reason.clone())),
+        Delivered::Poison { reason, .. } => return Err(("undecodable", reason.clone()).into()),
     };
     if relay.supplier_operator_address != supplier {
-        return Err(("wrong_supplier", format!("the entry is of supplier {}", relay.supplier_operator_address)));
+        return Err(("wrong_supplier", format!("the entry is of supplier {}", relay.supplier_operator_address)).into());
     }
     let key = session_key(entry).ok_or(("unknown_session", "session_start_height is required".to_owned()))?;
     let session = match known.get(&key) {
         Some(Known::Session(session)) => session,
-        Some(Known::Unknown(reason)) => return Err(("unknown_session", reason.clone())),
-        None => return Err(("unknown_session", "it was not looked for".to_owned())),
+        Some(Known::Unknown(reason)) => return Err(("unknown_session", reason.clone()).into()),
+        // What could never have been served would wait for ever.
+        Some(Known::Ahead(_)) if is_of_the_future(relay) => {
+            let note = format!("it came at height {}, before its session", relay.arrival_block_height);
+            return Err(("unknown_session", note).into());
+        }
+        Some(Known::Ahead(error)) => return Err(Homeless::Early(error.clone())),
+        None => return Err(("unknown_session", "it was not looked for".to_owned()).into()),
     };
     if session.header.session_id != relay.session_id || session.end() != relay.session_end_height {
         let expected = format!("the chain's session there is {} until {}", session.header.session_id, session.end());
-        return Err(("wrong_session", expected));
+        return Err(("wrong_session", expected).into());
     }
     if session.supplier(supplier).is_none() {
-        return Err(("wrong_supplier", "the supplier is not in the session".to_owned()));
+        return Err(("wrong_supplier", "the supplier is not in the session".to_owned()).into());
     }
     Ok(session.clone())
+}
+
+/// Returns whether an entry says itself that its relay came long before its session began. Height 0 says nothing.
+fn is_of_the_future(relay: &MinedRelay) -> bool {
+    let arrival = relay.arrival_block_height;
+    arrival > 0 && relay.session_start_height.saturating_sub(arrival) > ARRIVAL_AHEAD_MAX
 }
 
 fn leaf(supplier: &str, relay: &MinedRelay, session: &Session) -> Result<(smst::Path, smst::LeafDigest, u64), Fault> {

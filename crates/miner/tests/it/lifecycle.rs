@@ -41,7 +41,7 @@ pub(crate) async fn logged_relays_are_claimed_proved_and_paid(backend: Backend) 
     for served in &session.suppliers[..3] {
         let record = world.store.session(&served.operator, &session.header.session_id).await.unwrap().unwrap().record;
         assert_eq!(record.state, SessionState::Settled);
-        let chain_claims = world.chain.claims_of_supplier(&served.operator).await.unwrap();
+        let chain_claims = world.chain.claims_of_supplier(&served.operator, world.chain.height()).await.unwrap();
         assert_eq!(chain_claims, [], "the chain has settled it");
     }
     miner.stop().await;

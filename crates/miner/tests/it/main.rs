@@ -7,6 +7,9 @@
 
 mod faults;
 mod lifecycle;
+mod losses;
+mod nodes;
+mod others;
 mod process;
 mod refusals;
 mod restarts;
@@ -37,6 +40,9 @@ fn on_every_store() -> Vec<Test> {
         ("a_relay_after_the_seal_is_late_and_changes_no_root", |backend| {
             run(refusals::a_relay_after_the_seal_is_late_and_changes_no_root(backend));
         }),
+        ("whoever_is_behind_cannot_log_after_the_seal", |backend| {
+            run(losses::whoever_is_behind_cannot_log_after_the_seal(backend));
+        }),
         ("a_miner_killed_between_all_steps_ends_where_it_would_have_ended", |backend| {
             run(restarts::a_miner_killed_between_all_steps_ends_where_it_would_have_ended(backend));
         }),
@@ -48,6 +54,21 @@ fn on_every_store() -> Vec<Test> {
         }),
         ("a_miner_whose_lease_is_taken_starts_over_and_counts_nothing_twice", |backend| {
             run(restarts::a_miner_whose_lease_is_taken_starts_over_and_counts_nothing_twice(backend));
+        }),
+    ]
+}
+
+/// What the connections to a Redis server have a part in, and where processes share one.
+fn on_redis() -> Vec<Test> {
+    vec![
+        ("a_commit_whose_answer_was_lost_is_claimed", |backend| {
+            run(losses::a_commit_whose_answer_was_lost_is_claimed(backend));
+        }),
+        ("a_commit_whose_every_answer_was_lost_is_claimed", |backend| {
+            run(losses::a_commit_whose_every_answer_was_lost_is_claimed(backend));
+        }),
+        ("two_miners_of_one_machine_leave_each_other_their_leases", |backend| {
+            run(losses::two_miners_of_one_machine_leave_each_other_their_leases(backend));
         }),
     ]
 }
@@ -74,6 +95,27 @@ fn in_memory() -> Vec<Test> {
         ("a_node_that_does_not_answer_some_questions_is_asked_again", |backend| {
             run(faults::a_node_that_does_not_answer_some_questions_is_asked_again(backend));
         }),
+        ("a_claim_that_a_full_mempool_refused_at_the_last_safe_block_is_sent_into_the_next", |backend| {
+            run(losses::a_claim_that_a_full_mempool_refused_at_the_last_safe_block_is_sent_into_the_next(backend));
+        }),
+        ("a_claim_that_a_lagging_node_does_not_show_is_proved_all_the_same", |backend| {
+            run(losses::a_claim_that_a_lagging_node_does_not_show_is_proved_all_the_same(backend));
+        }),
+        ("relays_that_meet_a_broken_connection_to_the_node_become_leaves_when_it_is_whole", |backend| {
+            run(nodes::relays_that_meet_a_broken_connection_to_the_node_become_leaves_when_it_is_whole(backend));
+        }),
+        ("relays_that_meet_a_node_that_lags_or_fails_become_leaves_when_it_is_well", |backend| {
+            run(nodes::relays_that_meet_a_node_that_lags_or_fails_become_leaves_when_it_is_well(backend));
+        }),
+        ("relays_of_sessions_far_ahead_of_a_miner_wait_and_keep_no_others_from_counting", |backend| {
+            run(nodes::relays_of_sessions_far_ahead_of_a_miner_wait_and_keep_no_others_from_counting(backend));
+        }),
+        ("a_session_that_another_miner_claimed_is_told_as_such", |backend| {
+            run(others::a_session_that_another_miner_claimed_is_told_as_such(backend));
+        }),
+        ("what_another_miner_was_paid_is_not_taken_for_ours", |backend| {
+            run(others::what_another_miner_was_paid_is_not_taken_for_ours(backend));
+        }),
         ("an_unknown_flag_is_refused", |_| process::an_unknown_flag_is_refused()),
         ("wrong_settings_are_refused_with_what_to_write", |_| process::wrong_settings_are_refused_with_what_to_write()),
         ("good_settings_are_told_with_the_suppliers_they_mine_for", |_| {
@@ -87,6 +129,9 @@ fn main() -> ExitCode {
     let mut trials: Vec<_> = in_memory().into_iter().map(|test| trial(Backend::Memory, test)).collect();
     for backend in [Backend::Memory, Backend::Disk, Backend::Redis(Version::V7_0), Backend::Redis(Version::V8_2)] {
         trials.extend(on_every_store().into_iter().map(|test| trial(backend, test)));
+        if matches!(backend, Backend::Redis(_)) {
+            trials.extend(on_redis().into_iter().map(|test| trial(backend, test)));
+        }
     }
     libtest_mimic::run(&arguments, trials).exit_code()
 }

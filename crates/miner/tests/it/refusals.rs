@@ -71,13 +71,13 @@ pub(crate) async fn a_relay_after_the_seal_is_late_and_changes_no_root(backend: 
             break;
         }
     }
-    world.store.append(late.clone()).await.unwrap();
+    world.store.append_answered(late.clone()).await.unwrap();
     world.until("the late relay is rejected", |ledger| ledger.rejected_by_reason.get("late") == Some(&1)).await;
 
     let ledger = world.until_all_settled(3).await;
     assert_eq!(ledger.settled_proved, 3);
     // And once more when all is over.
-    world.store.append(late).await.unwrap();
+    world.store.append_answered(late).await.unwrap();
     let ledger =
         world.until("the late relay is rejected", |ledger| ledger.rejected_by_reason.get("late") == Some(&2)).await;
     check_balances(&ledger);

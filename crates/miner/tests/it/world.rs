@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -16,7 +17,7 @@ use pocket_miner::{Deps, Running};
 use pocket_proto::pocket::service::{RelayRequest, RelayRequestMetadata, RelayResponse, RelayResponseMetadata};
 use pocket_protocol::relay;
 use pocket_runtime::random::Random;
-use pocket_runtime::shutdown::{self, Shutdown, ShutdownTrigger};
+use pocket_runtime::shutdown::{self, ShutdownTrigger};
 use pocket_store::{Durability, Ledger, MinedRelay, Namespace, Store, StoreOptions};
 use pocket_testbed::{Config, PrivateDevnet, RedisServer, Version};
 use tempfile::TempDir;
@@ -36,7 +37,7 @@ pub(crate) struct World {
     pub(crate) chain: Chain,
     pub(crate) store: Store,
     _folder: TempDir,
-    _redis: Option<RedisServer>,
+    redis: Option<RedisServer>,
     pub(crate) settings: Settings,
     suppliers: BTreeMap<String, SecretKey>,
     application: String,
@@ -96,10 +97,11 @@ impl World {
         let node = devnet.node();
         let settings = format!(
             "pocket_node: {{query_node_rpc_url: '{}', query_node_grpc_url: '{}', grpc_insecure: true}}\n\
-             keys: {{keys_file: '{}'}}\nmetrics: {{enabled: false}}\nlimits: {{take_wait_ms: 20}}\n{}",
+             keys: {{keys_file: '{}'}}\nmetrics: {{enabled: false}}\nlimits: {{take_wait_ms: 20}}\nstore: {{data_dir: '{}'}}\n{}",
             node.query_node_rpc_url,
             node.query_node_grpc_url,
             keys.display(),
+            folder.path().join("miner").display(),
             options.miner
         );
         let settings = document::load::<Settings>(&settings).unwrap().settings;
@@ -122,7 +124,7 @@ impl World {
             chain,
             store,
             _folder: folder,
-            _redis: redis,
+            redis,
             settings,
             suppliers: named.into_iter().map(|key| (secret(key).address().to_string(), secret(key))).collect(),
             application: application.address().to_string(),
@@ -132,16 +134,33 @@ impl World {
         }
     }
 
-    /// Starts a miner as a new process would: with a chain handle of its own, on the same store.
-    pub(crate) async fn miner(&self) -> Miner {
-        let (trigger, shutdown) = shutdown::channel(Duration::from_secs(2));
-        let running = self.miner_until(&shutdown).await;
-        Miner { running, trigger }
+    /// The server of a world on Redis.
+    pub(crate) fn redis(&self) -> &RedisServer {
+        self.redis.as_ref().unwrap()
     }
 
-    async fn miner_until(&self, shutdown: &Shutdown) -> Running {
-        let chain = Chain::connect(&self.settings.pocket_node, PATIENCE, shutdown).await.unwrap();
-        pocket_miner::start(&self.settings, Deps { chain, store: self.store.clone() }, shutdown).await.unwrap()
+    /// Starts a miner as a new process would: with a chain handle of its own, on the same store.
+    pub(crate) async fn miner(&self) -> Miner {
+        self.start(self.settings.clone(), self.store.clone()).await
+    }
+
+    /// Starts one that reaches the store in another way.
+    pub(crate) async fn miner_on(&self, store: Store) -> Miner {
+        self.start(self.settings.clone(), store).await
+    }
+
+    /// Starts one whose questions to the chain go to another address.
+    pub(crate) async fn miner_behind(&self, grpc: SocketAddr) -> Miner {
+        let mut settings = self.settings.clone();
+        settings.pocket_node.query_node_grpc_url = format!("http://{grpc}");
+        self.start(settings, self.store.clone()).await
+    }
+
+    async fn start(&self, settings: Settings, store: Store) -> Miner {
+        let (trigger, shutdown) = shutdown::channel(Duration::from_secs(2));
+        let chain = Chain::connect(&settings.pocket_node, PATIENCE, &shutdown).await.unwrap();
+        let running = pocket_miner::start(&settings, Deps { chain, store }, &shutdown).await.unwrap();
+        Miner { running, trigger }
     }
 
     /// Returns a session that has enough blocks left to be filled.

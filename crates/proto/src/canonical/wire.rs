@@ -141,7 +141,7 @@ pub enum WireError {
 
 const VARINT: u8 = 0;
 const FIXED64: u8 = 1;
-const DELIMITED: u8 = 2;
+pub(super) const DELIMITED: u8 = 2;
 const START_GROUP: u8 = 3;
 const END_GROUP: u8 = 4;
 const FIXED32: u8 = 5;
@@ -261,8 +261,9 @@ impl<'a> Node<'a> {
     }
 }
 
-struct Cursor<'a> {
-    rest: &'a [u8],
+#[derive(Clone, Debug)]
+pub(super) struct Cursor<'a> {
+    pub(super) rest: &'a [u8],
 }
 
 impl<'a> Cursor<'a> {
@@ -285,12 +286,12 @@ impl<'a> Cursor<'a> {
         clippy::cast_possible_truncation,
         reason = "the chain's reader truncates the field number and masks the type"
     )]
-    fn tag(&mut self) -> Result<(i32, u8), WireError> {
+    pub(super) fn tag(&mut self) -> Result<(i32, u8), WireError> {
         let key = self.varint()?;
         Ok(((key >> 3) as i32, (key & 7) as u8))
     }
 
-    fn delimited(&mut self) -> Result<&'a [u8], WireError> {
+    pub(super) fn delimited(&mut self) -> Result<&'a [u8], WireError> {
         let len = i64::try_from(self.varint()?).map_err(|_| WireError::InvalidLength)?;
         let len = usize::try_from(len).map_err(|_| WireError::InvalidLength)?;
         self.take(len)
@@ -303,7 +304,7 @@ impl<'a> Cursor<'a> {
     }
 
     /// Passes over one unknown field; within groups neither field numbers nor their pairing are looked at.
-    fn skip(&mut self) -> Result<(), WireError> {
+    pub(super) fn skip(&mut self) -> Result<(), WireError> {
         let mut depth = 0_usize;
         loop {
             if self.rest.is_empty() {

@@ -47,6 +47,9 @@ pub(crate) enum LogError {
     NoSpool(#[source] AppendError),
     #[error("the log is away, and there is no spool (set `spool_dir`)")]
     Away,
+    /// The claim is being made without it.
+    #[error("the relay's session is closed")]
+    Closed,
     #[error("failed to spool a relay while the log is away")]
     Spool(#[from] SpoolError),
 }
@@ -82,15 +85,19 @@ impl Log {
             if self.is_away() {
                 return Err(LogError::Away);
             }
-            return self.store.append(relay).await.map(drop).map_err(|error| {
-                self.note_failure(&error);
-                LogError::NoSpool(error)
+            return self.store.append(relay).await.map(drop).map_err(|error| match error {
+                AppendError::Closed { .. } => LogError::Closed,
+                error => {
+                    self.note_failure(&error);
+                    LogError::NoSpool(error)
+                }
             });
         };
         relay.published_at_unix_nano = i64::try_from(clock::unix().as_nanos()).unwrap_or(i64::MAX);
         if !self.is_away() {
             match self.store.append(relay.clone()).await {
                 Ok(_) => return Ok(()),
+                Err(AppendError::Closed { .. }) => return Err(LogError::Closed),
                 Err(error) => self.note_failure(&error),
             }
         }
@@ -179,7 +186,7 @@ impl Log {
             );
         }
         for batch in segment.records.chunks(REPLAY_BATCH) {
-            let appends = batch.iter().filter_map(relay).map(|relay| self.store.append(relay));
+            let appends = batch.iter().filter_map(relay).map(|relay| self.store.append_answered(relay));
             if let Err(error) = try_join_all(appends).await {
                 tracing::debug!(error = %error, "the log went away again during a replay");
                 return false;

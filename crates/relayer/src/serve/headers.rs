@@ -1,20 +1,32 @@
 //! Headers on the way to the backend and back.
 
-use pocket_runtime::http::{HeaderMap, HeaderName, HeaderValue, header};
+use pocket_proto::sdk::types::PokthttpRequest;
+use pocket_runtime::http::{HeaderMap, HeaderName, HeaderValue, drop_hop_by_hop, header};
 
+use crate::rejection::{BackendFailure, Rejection};
 use crate::relay::Admitted;
 
-/// Headers that speak of one connection, not of the message (RFC 9110 §7.6.1), and those that the client writes itself.
-const HOP_BY_HOP: [HeaderName; 8] = [
-    header::CONNECTION,
-    HeaderName::from_static("keep-alive"),
-    HeaderName::from_static("proxy-connection"),
-    header::PROXY_AUTHORIZATION,
-    header::TE,
-    header::TRAILER,
-    header::TRANSFER_ENCODING,
-    header::UPGRADE,
+/// Values of all headers that a relay may ask with. Servers take some hundred.
+const VALUES_MAX: usize = 1_024;
+
+/// Headers by which a proxy says who asked, and for what. A backend believes them, so only the operator may write them.
+const OF_PROXIES: [HeaderName; 11] = [
+    header::FORWARDED,
+    header::VIA,
+    HeaderName::from_static("x-real-ip"),
+    HeaderName::from_static("x-client-ip"),
+    HeaderName::from_static("x-cluster-client-ip"),
+    HeaderName::from_static("true-client-ip"),
+    HeaderName::from_static("cf-connecting-ip"),
+    HeaderName::from_static("fastly-client-ip"),
+    HeaderName::from_static("x-envoy-external-address"),
+    HeaderName::from_static("x-host"),
+    HeaderName::from_static("x-rewrite-url"),
 ];
+
+/// The same, by their beginnings: `X-Forwarded-For` and its like, and `X-Original-URL`, which some servers serve instead
+/// of the path they were asked for.
+const PREFIXES_OF_PROXIES: [&str; 2] = ["x-forwarded", "x-original-"];
 
 /// Headers of the outer request that stand in where the inner one has none.
 const COPIED: [HeaderName; 3] = [header::USER_AGENT, header::CONTENT_TYPE, header::ACCEPT];
@@ -26,19 +38,14 @@ const POCKET_APPLICATION: HeaderName = HeaderName::from_static("pocket-applicati
 
 /// Returns the headers of a backend request. Later ones win: the inner request's, some of the outer request's where they
 /// are absent, the outer `Pocket-*`, the settings', the forced ones.
-pub(crate) fn to_backend(admitted: &Admitted) -> HeaderMap {
-    let (call, outer) = (&admitted.call, &admitted.headers);
-    let mut headers = HeaderMap::with_capacity(call.header.len() + 8);
-    for (key, inner) in &call.header {
-        let name = if inner.key.is_empty() { key } else { &inner.key };
-        let Ok(name) = HeaderName::from_bytes(name.as_bytes()) else { continue };
-        for value in &inner.values {
-            if let Ok(value) = HeaderValue::from_str(value) {
-                headers.append(name.clone(), value);
-            }
-        }
-    }
+///
+/// # Errors
+/// When the inner request has more headers than any server takes.
+pub(crate) fn to_backend(admitted: &Admitted) -> Result<HeaderMap, Rejection> {
+    let outer = &admitted.headers;
+    let mut headers = of_call(&admitted.call)?;
     drop_hop_by_hop(&mut headers);
+    drop_of_proxies(&mut headers);
     // The client writes these itself, from what it really sends.
     for name in [header::HOST, header::CONTENT_LENGTH, header::EXPECT] {
         headers.remove(name);
@@ -71,17 +78,35 @@ pub(crate) fn to_backend(admitted: &Admitted) -> HeaderMap {
             headers.insert(name, value);
         }
     }
-    headers
+    Ok(headers)
 }
 
-/// Takes out what concerned one connection only, and what `Connection` names.
-pub(crate) fn drop_hop_by_hop(headers: &mut HeaderMap) {
-    if let Some(connection) = headers.get(header::CONNECTION).cloned() {
-        for name in connection.to_str().unwrap_or_default().split(',') {
-            headers.remove(name.trim());
+/// Reads the headers that a caller wrote. What is no header is left out.
+fn of_call(call: &PokthttpRequest) -> Result<HeaderMap, Rejection> {
+    let too_many = || Rejection::Backend(BackendFailure::BadRequest);
+    // Counted first: a map of headers panics beyond some 24,000 of them.
+    if call.header.values().map(|header| header.values.len()).sum::<usize>() > VALUES_MAX {
+        return Err(too_many());
+    }
+    let mut headers = HeaderMap::new();
+    for (key, inner) in &call.header {
+        let name = if inner.key.is_empty() { key } else { &inner.key };
+        let Ok(name) = HeaderName::from_bytes(name.as_bytes()) else { continue };
+        for value in &inner.values {
+            if let Ok(value) = HeaderValue::from_str(value) {
+                headers.try_append(name.clone(), value).map_err(|_| too_many())?;
+            }
         }
     }
-    for name in &HOP_BY_HOP {
+    Ok(headers)
+}
+
+fn drop_of_proxies(headers: &mut HeaderMap) {
+    let is_of_proxies = |name: &&HeaderName| {
+        OF_PROXIES.contains(name) || PREFIXES_OF_PROXIES.iter().any(|prefix| name.as_str().starts_with(prefix))
+    };
+    let found: Vec<HeaderName> = headers.keys().filter(is_of_proxies).cloned().collect();
+    for name in found {
         headers.remove(name);
     }
 }
@@ -97,18 +122,6 @@ pub(crate) fn unpacked(headers: &mut HeaderMap, length: usize) {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn headers_of_one_connection_are_dropped() {
-        let mut headers = HeaderMap::new();
-        for (name, value) in
-            [("connection", "X-Private, close"), ("x-private", "1"), ("te", "trailers"), ("x-kept", "1")]
-        {
-            headers.insert(name, HeaderValue::from_static(value));
-        }
-        drop_hop_by_hop(&mut headers);
-        assert_eq!(headers.keys().map(HeaderName::as_str).collect::<Vec<_>>(), ["x-kept"]);
-    }
 
     #[test]
     fn an_unpacked_body_says_its_true_length() {

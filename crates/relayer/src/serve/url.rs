@@ -87,20 +87,77 @@ fn merge(prefix: &str, path: &str) -> String {
     if prefix.is_empty() || has_prefix { path } else { format!("{prefix}{path}") }
 }
 
-/// Takes out empty and dot segments. A slash at the end stays: some servers mean something by it.
+/// Takes out empty and dot segments, whichever way they are written. A slash at the end stays: some servers mean
+/// something by it.
 fn clean(path: &str) -> String {
     let mut kept: Vec<&str> = Vec::new();
     for segment in path.split('/') {
-        match segment {
-            "" | "." => {}
-            ".." => {
-                kept.pop();
+        let parts = parts(segment);
+        if parts.iter().all(|part| dots(part) == 0) {
+            // An escaped slash may be part of a name, as in `ibc%2FABC`.
+            keep(&mut kept, segment);
+        } else {
+            for part in parts {
+                keep(&mut kept, part);
             }
-            segment => kept.push(segment),
         }
     }
     let ends_with_slash = path.ends_with('/') && !kept.is_empty();
     format!("/{}{}", kept.join("/"), if ends_with_slash { "/" } else { "" })
+}
+
+fn keep<'a>(kept: &mut Vec<&'a str>, segment: &'a str) {
+    match dots(segment) {
+        0 if segment.is_empty() => {}
+        0 => kept.push(segment),
+        1 => {}
+        _ => drop(kept.pop()),
+    }
+}
+
+/// Splits a segment where some server sees a slash: at a backslash, and at either, escaped.
+fn parts(segment: &str) -> Vec<&str> {
+    let mut parts = Vec::new();
+    let mut rest = segment;
+    let mut at = 0;
+    while at < rest.len() {
+        let (byte, length) = decoded(&rest.as_bytes()[at..]);
+        if matches!(byte, b'/' | b'\\') {
+            parts.push(&rest[..at]);
+            rest = &rest[at + length..];
+            at = 0;
+        } else {
+            at += length;
+        }
+    }
+    parts.push(rest);
+    parts
+}
+
+/// Returns how many dots a segment is: one or two, escaped or not; 0 if it is anything else. What follows a semicolon is
+/// a parameter, which some servers cut off.
+fn dots(segment: &str) -> usize {
+    let mut rest = segment.as_bytes();
+    let mut count = 0;
+    while !rest.is_empty() {
+        match decoded(rest) {
+            (b'.', length) if count < 2 => rest = &rest[length..],
+            (b';', _) => return count,
+            _ => return 0,
+        }
+        count += 1;
+    }
+    count
+}
+
+/// Returns the first byte of a text, and how many bytes it is written with. Unescaped once, as a server does: what is
+/// still escaped then is a name.
+fn decoded(text: &[u8]) -> (u8, usize) {
+    let digit = |at: usize| text.get(at).and_then(|byte| char::from(*byte).to_digit(16));
+    match (text[0], digit(1), digit(2)) {
+        (b'%', Some(high), Some(low)) => (u8::try_from(high * 16 + low).unwrap_or(b'%'), 3),
+        (byte, ..) => (byte, 1),
+    }
 }
 
 /// Escapes what no request line may hold.
@@ -117,6 +174,8 @@ fn push_escaped(url: &mut String, text: &str) {
 
 #[cfg(test)]
 mod tests {
+    use rstest::rstest;
+
     use super::*;
 
     #[track_caller]
@@ -151,6 +210,34 @@ mod tests {
         check("http://b", None, "http://e/x/multi//a/../b?z=1", "http://b/x/multi/b?z=1");
         check("http://b/v1", None, "/../../secret", "http://b/v1/secret");
         check("http://b/v1", None, "/a/", "http://b/v1/a/");
+    }
+
+    #[rstest]
+    #[case::plain("/../../secret", "/secret")]
+    #[case::both_escaped("/%2e%2E/secret", "/secret")]
+    #[case::first_escaped("/%2e./secret", "/secret")]
+    #[case::second_escaped("/.%2E/secret", "/secret")]
+    #[case::one_dot("/%2e/./a", "/a")]
+    #[case::escaped_slash("/..%2f..%2Fsecret", "/secret")]
+    #[case::backslash("/..\\..\\secret", "/secret")]
+    #[case::escaped_backslash("/..%5c..%5Csecret", "/secret")]
+    #[case::behind_a_name("/a%2f..%2f..%5csecret", "/secret")]
+    #[case::behind_the_prefix("/v1/%2e%2e/secret", "/secret")]
+    #[case::behind_the_escaped_prefix("/v1%2f..%2f..%2fsecret", "/secret")]
+    #[case::with_parameters("/..;a=b/.%2e%3Bc/secret", "/secret")]
+    #[case::at_the_end("/a/b/%2e%2e", "/a")]
+    #[case::nothing_left("/%2e%2e", "/")]
+    #[case::behind_a_host("http://e/%2e%2e/secret", "/secret")]
+    #[case::escaped_twice("/%252e%252e/secret", "/%252e%252e/secret")]
+    #[case::escaped_slash_twice("/..%252fsecret", "/..%252fsecret")]
+    #[case::three_dots("/.../secret", "/.../secret")]
+    #[case::a_name_with_dots("/..a/a../%2e%2ea", "/..a/a../%2e%2ea")]
+    #[case::no_escape("/%2/%zz/%", "/%2/%zz/%")]
+    #[case::a_slash_in_a_name("/denoms/ibc%2FABC", "/denoms/ibc%2FABC")]
+    #[case::a_parameter("/a;b/c", "/a;b/c")]
+    fn no_spelling_of_dots_climbs_above_the_prefix(#[case] asked: &str, #[case] below: &str) {
+        check("http://b/v1", None, asked, &format!("http://b/v1{below}"));
+        check("http://b", Some("/v1"), asked, &format!("http://b/v1{below}"));
     }
 
     #[test]

@@ -1,14 +1,11 @@
 //! Whatever is answered is in the log, once, and the ledger says so.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use pocket_protocol::mining::{Difficulty, DifficultyEntry};
 use pocket_protocol::relay;
 use pocket_runtime::http::{Method, Request};
-use pocket_runtime::net;
 use pocket_testbed::pocket_devnet::state::ServiceDifficulty;
-use tokio::io::AsyncWriteExt;
 
 use crate::support::{Options, PATIENCE, SERVICE, Shape, call, until, world};
 
@@ -60,22 +57,6 @@ async fn relays_that_difficulty_passes_over_are_served_and_counted() {
         (ledger.served, ledger.skipped, ledger.logged) == (3, 3, 0)
     })
     .await;
-}
-
-#[tokio::test]
-async fn a_client_that_leaves_before_its_answer_is_not_billed() {
-    let world = world(Options::default()).await;
-    world.store.service_factor_put(None, 0.000_01, Duration::from_mins(10)).await.expect("written");
-    let body = relay::request_bytes(&Shape { payload: call("/x/hang"), ..world.shape().await }.signed());
-    let mut stream = net::connect(&world.relayer.addr.to_string()).await.expect("connects");
-    let head = format!("POST / HTTP/1.1\r\nHost: x\r\nContent-Length: {}\r\n\r\n", body.len());
-    stream.write_all(head.as_bytes()).await.expect("sent");
-    stream.write_all(&body).await.expect("sent");
-    until("the backend has the relay", || async { !world.seen().is_empty() }).await;
-    assert_eq!(world.relay("/").await.status, 429, "its charge takes the whole allowance");
-    drop(stream);
-    until("its charge is given back", || async { world.relay("/").await.status == 200 }).await;
-    assert_eq!(world.store.ledger(None).await.expect("a ledger").served, 1);
 }
 
 #[tokio::test]

@@ -36,10 +36,45 @@ fn check_says_what_the_settings_amount_to_and_no_secret() {
     let output = relayer(&["--check", "--config", &config(folder.path(), "store: {durability: disk}")]);
     let said = text(&output.stdout);
     assert!(output.status.success(), "{}", text(&output.stderr));
-    for expected in ["valid", "durability: disk (survives loss of power)", "spool: none", &address("supplier1")] {
+    for expected in [
+        "valid",
+        "durability: disk (survives loss of power)",
+        "spool: none",
+        "largest request: 1032192 bytes",
+        &address("supplier1"),
+    ] {
         assert!(said.contains(expected), "{said}");
     }
     assert!(!said.contains(key("supplier1").to_hex_secret().as_str()));
+}
+
+#[test]
+fn check_says_which_services_ask_for_a_mode_that_is_not_here() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let backends = "backends: {jsonrpc: {url: \"http://127.0.0.1:8545\"}}";
+    let services = |modes: [(&str, &str); 3]| {
+        let service = |(id, mode): (&str, &str)| format!("{id}: {{{mode}{backends}}}");
+        format!("services: {{{}}}", modes.map(service).join(", "))
+    };
+    let check = |default: &str, modes| {
+        let path = config(folder.path(), default);
+        let written = fs::read_to_string(&path).expect("readable");
+        let services = services(modes);
+        let line = |line: &str| if line.starts_with("services") { services.clone() } else { line.to_owned() };
+        let changed: Vec<String> = written.lines().map(line).collect();
+        fs::write_atomic(&path, changed.join("\n").as_bytes()).expect("written");
+        let output = relayer(&["--check", "--config", &path]);
+        assert!(output.status.success(), "{}", text(&output.stderr));
+        text(&output.stdout)
+    };
+    let (eager, optimistic) = ("validation_mode: eager, ", "validation_mode: optimistic, ");
+    let said = check("default_validation_mode: eager", [("a", ""), ("b", optimistic), ("c", eager)]);
+    assert!(said.contains("note: services.b: `optimistic`"), "{said}");
+    assert!(said.contains("checked eagerly"), "{said}");
+    let said = check("default_validation_mode: optimistic", [("a", ""), ("b", optimistic), ("c", eager)]);
+    assert!(said.contains("note: services.a, services.b: `optimistic`"), "{said}");
+    let said = check("default_validation_mode: eager", [("a", ""), ("b", eager), ("c", eager)]);
+    assert!(!said.contains("optimistic"), "{said}");
 }
 
 #[test]

@@ -2,7 +2,10 @@
 
 use std::time::Duration;
 
-use pocket_protocol::relay;
+use pocket_proto::pocket::devnet::v1::{Fault, FaultKind};
+use pocket_proto::sdk::types::PokthttpRequest;
+use pocket_protocol::proof::request_bytes_max;
+use pocket_protocol::{http as inner, relay};
 use pocket_runtime::net;
 use pocket_store::{SupplierState, SupplierStatus};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -177,6 +180,34 @@ async fn a_session_still_to_come_is_refused() {
 }
 
 #[tokio::test]
+async fn what_a_node_cannot_say_of_a_session_is_said_to_the_caller_and_asked_again() {
+    let world = world(Options::default()).await;
+    let request = world.shape().await.signed();
+    let faults = [
+        (13, "h2 protocol error: http2 error", 1),
+        (8, "too many requests", 1),
+        (2, "codespace sdk code 38: not found: failed to load state at height 1; version does not exist", 1),
+        // Longer than it is waited for.
+        (2, "codespace sdk code 26: invalid height: cannot query with height in the future", 21),
+    ];
+    for (code, message, count) in faults {
+        let fault = Fault {
+            kind: FaultKind::Reject.into(),
+            target: "/pocket.session.Query/GetSession".to_owned(),
+            code,
+            message: message.to_owned(),
+            count,
+            ..Fault::default()
+        };
+        world.devnet.running.chain.fault(fault).expect("a fault");
+        check(&world.send(&request).await, 503, "chain state unavailable, try again");
+        nothing_happened(&world).await;
+    }
+    // In the same block.
+    world.send(&request).await.verified("supplier1");
+}
+
+#[tokio::test]
 async fn an_expired_session_is_refused_whether_it_was_served_before_or_not() {
     let world = world(Options::default()).await;
     let shape = world.shape().await;
@@ -250,6 +281,35 @@ async fn a_forged_ring_and_a_ring_of_strangers_are_refused() {
 }
 
 #[tokio::test]
+async fn a_ring_with_a_member_too_many_is_refused_before_it_is_looked_at() {
+    let world = world(Options::default()).await;
+    let error = format!(
+        "relay validation failed: ring signature verification failed: ring signature in the relay request does not match \
+         the expected one for the app {}: invalid relay request signature",
+        address("app1")
+    );
+    let (app, gateway) = (key("app1").public_key(), key("gateway1").public_key());
+    for ring in [
+        vec![app, app],
+        vec![gateway, gateway],
+        vec![app, gateway, app],
+        std::iter::repeat_n([app, gateway], 16).flatten().collect(),
+    ] {
+        let signer = if ring[0] == app { key("app1") } else { key("gateway1") };
+        let shape = Shape { ring, signer, ..world.shape().await };
+        check(&world.send(&shape.signed()).await, 403, &error);
+    }
+    // A member that is no point of the curve: had the signature been decoded, that would be the complaint.
+    let mut request = world.shape().await.signed();
+    let meta = request.meta.as_mut().expect("set");
+    let mut signature = meta.signature.to_vec();
+    signature[69 + 32..69 + 65].fill(0xff);
+    meta.signature = signature.into();
+    check(&world.send(&request).await, 403, &error);
+    nothing_happened(&world).await;
+}
+
+#[tokio::test]
 async fn an_application_without_stake_and_one_of_another_service_are_refused() {
     let world = world(Options::default()).await;
     for (application, word) in [("gateway1", "not found"), ("app2", "not staked for service")] {
@@ -288,6 +348,31 @@ async fn an_oversized_body_is_refused() {
     check(&world.send(&shape.signed()).await, 413, "request body too large for service");
     check(&world.post(vec![0; 262_145], &[]).await, 413, "request body too large");
     nothing_happened(&world).await;
+}
+
+#[tokio::test]
+async fn a_relay_that_could_not_be_proved_is_refused_and_the_longest_that_can_is_served() {
+    const TX_BYTES_MAX: usize = 131_072;
+    let settings = format!("limits: {{tx_bytes_max: {TX_BYTES_MAX}}}");
+    let world = world(Options { settings, ..Options::default() }).await;
+    let block_bytes_max = world.chain.block_bytes_max().await.expect("the chain says");
+    assert_eq!(block_bytes_max, Some(22_020_096), "blocks are no narrower than transactions here");
+    let longest = request_bytes_max(TX_BYTES_MAX);
+    let padded = async |length: usize| {
+        let shape = world.shape().await;
+        // Of the same number of digits as the length that is wanted.
+        let body = |padding: usize| inner::request("POST", "/", inner::Headers::new(), vec![b' '; padding]);
+        let signed = |padding| Shape { payload: inner::request_payload(&body(padding)), ..shape.again() }.signed();
+        let beside = relay::request_bytes(&signed(length - 1_000)).len() - (length - 1_000);
+        let bytes = relay::request_bytes(&signed(length - beside));
+        assert_eq!(bytes.len(), length);
+        bytes
+    };
+    let over = world.post(padded(longest + 1).await, &[]).await;
+    check(&over, 413, "request body too large to be proved on the chain");
+    nothing_happened(&world).await;
+    let reply = world.post(padded(longest).await, &[]).await;
+    reply.verified("supplier1");
 }
 
 #[tokio::test]
@@ -403,15 +488,48 @@ async fn a_spent_allowance_is_refused_in_the_words_that_gateways_know() {
     assert_eq!(world.seen().len(), 3, "the refused relay did not reach the backend");
 }
 
-#[tokio::test]
-async fn what_is_not_answered_is_not_charged() {
-    let world = world(Options::default()).await;
+/// A world in which the application's share covers one relay, and a second while the first is given back.
+async fn world_of_one_relay(options: Options) -> World {
+    let world = world(options).await;
     world.store.service_factor_put(Some(SERVICE), 0.000_01, Duration::from_mins(10)).await.expect("written");
-    for _ in 0..3 {
-        check(&world.relay("/x/status/500").await, 500, "backend service error");
+    world
+}
+
+#[tokio::test]
+async fn what_a_backend_was_put_to_is_charged_although_it_failed() {
+    let fast = "timeout_profiles: {fast: {request_timeout_seconds: 1, response_header_timeout_seconds: 1}}\n\
+                limits: {response_bytes_max: 1000}";
+    for (path, status) in [("/x/status/500", 500), ("/x/hang", 502), ("/x/abort", 502), ("/x/bytes/1001", 502)] {
+        let world = world_of_one_relay(Options { settings: fast.to_owned(), ..Options::default() }).await;
+        assert_eq!(world.relay(path).await.status, status, "{path}");
+        let reply = world.relay("/").await;
+        check(&reply, 429, "session relay limit reached: claimable portion fully consumed");
+        assert_eq!(world.seen().len(), 1, "{path}");
     }
+}
+
+#[tokio::test]
+async fn what_no_backend_had_to_do_with_is_given_back() {
+    let dead = closed_port().await;
+    let backends = format!(
+        "      cometbft: {{url: \"http://{dead}\", max_retries: 0}}\n      websocket: {{url: \"ws://127.0.0.1:1/ws\"}}"
+    );
+    let world = world_of_one_relay(Options { backends, ..Options::default() }).await;
+    let post = async |shape: Shape, rpc_type: &str| {
+        world.post(relay::request_bytes(&shape.signed()), &[("rpc-type", rpc_type)]).await.status
+    };
+    // Nobody listens, until the breaker opens; a backend that does not speak HTTP; a method that is none; and a backend
+    // that says itself that it did nothing.
+    for _ in 0..6 {
+        assert!(post(world.shape().await, "5").await >= 500);
+        assert_eq!(post(world.shape().await, "2").await, 502);
+    }
+    let odd = PokthttpRequest { method: "bad method".into(), ..PokthttpRequest::default() };
+    let odd = Shape { payload: inner::request_payload(&odd), ..world.shape().await };
+    assert_eq!(post(odd, "3").await, 502);
+    assert_eq!(world.relay("/x/status/503").await.status, 503);
     world.relay("/").await.verified("supplier1");
-    check(&world.relay("/").await, 429, "session relay limit reached: claimable portion fully consumed");
+    assert_eq!(world.relay("/").await.status, 429);
 }
 
 #[tokio::test]

@@ -4,7 +4,7 @@ use pocket_proto::sdk::types::PokthttpRequest;
 use pocket_protocol::{http as inner, relay};
 use pocket_store::{Durability, Namespace, Store, StoreOptions};
 
-use crate::support::{Options, PATIENCE, SERVICE, Shape, address, backend, call, key, until, values, world};
+use crate::support::{Gate, Options, PATIENCE, SERVICE, Shape, address, backend, call, key, until, values, world};
 
 #[tokio::test]
 async fn a_relay_is_served_signed_and_logged() {
@@ -39,11 +39,7 @@ async fn any_member_of_the_ring_may_sign_in_any_order() {
     let world = world(Options::default()).await;
     let (app, gateway) = (key("app1"), key("gateway1"));
     let (app_key, gateway_key) = (app.public_key(), gateway.public_key());
-    for (ring, signer) in [
-        (vec![gateway_key, app_key], gateway),
-        (vec![app_key, gateway_key], app.clone()),
-        (vec![app_key, app_key], app),
-    ] {
+    for (ring, signer) in [(vec![gateway_key, app_key], gateway), (vec![app_key, gateway_key], app)] {
         let shape = Shape { ring, signer, ..world.shape().await };
         world.send(&shape.signed()).await.verified("supplier1");
     }
@@ -296,6 +292,38 @@ async fn health_is_told_on_every_listener() {
         "ha_relayer_relays_served_total{rpc_type=\"jsonrpc\",service_id=\"develop-http\",status_code=\"200\"} 1"
     ));
     assert!(!page.contains(&world.session().await.header.session_id));
+}
+
+/// Whoever is behind neither takes what is over nor is sent more.
+#[tokio::test]
+async fn a_node_that_is_behind_the_miners_ends_sessions_when_they_do_and_is_not_ready() {
+    let world = world(Options::default()).await;
+    let health = world.relayer.health_addr.expect("on");
+    until("it is ready", || async { world.get(health, "/ready").await.text() == "READY" }).await;
+    let session = world.session().await;
+    // What is known of a session needs no node.
+    world.relay("/").await.verified("supplier1");
+    let publish = async |height| {
+        let block = pocket_store::BlockEvent { height, hash: Vec::new(), timestamp: String::new() };
+        world.store.block_publish(&block).await.expect("a store in memory");
+    };
+    publish(session.windows.serve_end() - 1).await;
+    world.relay("/").await.verified("supplier1");
+    let gate = Gate::shut();
+    let waiting = async { world.relay(&gate.path()).await };
+    let ends = async {
+        until("the backend has it", || async { world.seen_count() == 3 }).await;
+        publish(session.windows.claim_close + 1).await;
+    };
+    let (late, ()) = tokio::join!(waiting, ends);
+    assert_eq!(late.status, 504, "{}", late.text());
+    gate.open();
+    until("it is not ready", || async { world.get(health, "/ready").await.status == 503 }).await;
+    assert!(
+        world.get(health, "/ready").await.text().contains("behind"),
+        "{}",
+        world.get(health, "/ready").await.text()
+    );
 }
 
 #[tokio::test]

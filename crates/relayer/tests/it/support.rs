@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use pocket_chain::{Chain, Session};
+use pocket_config::common::PocketNode;
 use pocket_config::document;
 use pocket_config::facts::development_keys;
 use pocket_config::relayer::Relayer as Settings;
@@ -22,12 +23,14 @@ use pocket_runtime::http::{
     Body, Client, ClientOptions, HeaderMap, Incoming, Method, Request, Response, ServeOptions, StatusCode, Uri,
     read_body, serve,
 };
-use pocket_runtime::net::TcpListener;
+use pocket_runtime::net::{self, TcpListener, TcpStream};
 use pocket_runtime::random::Random;
 use pocket_runtime::shutdown::{self, Shutdown, ShutdownTrigger};
 use pocket_runtime::task;
 use pocket_store::{Durability, Namespace, Store, StoreOptions};
 use pocket_testbed::PrivateDevnet;
+use tokio::io::AsyncWriteExt;
+use tokio::sync::Semaphore;
 
 pub(crate) const SERVICE: &str = "develop-http";
 
@@ -111,7 +114,9 @@ pub(crate) async fn world(options: Options) -> World {
     let devnet = pocket_testbed::devnet("blocks: manual").await.expect("a chain");
     devnet.running.chain.advance(3).expect("blocks");
     let (trigger, shutdown) = shutdown::channel(Duration::from_secs(2));
-    let chain = Chain::connect(&devnet.node(), PATIENCE, &shutdown).await.expect("the chain answers");
+    // No test waits for a node's time to run out.
+    let node = PocketNode { query_timeout_seconds: 3 * PATIENCE.as_secs(), ..devnet.node() };
+    let chain = Chain::connect(&node, PATIENCE, &shutdown).await.expect("the chain answers");
     let store = options.store.clone().unwrap_or_else(|| Store::memory(store_options()));
     let seen = SeenList::default();
     let backend = backend(seen.clone(), &shutdown).await;
@@ -199,6 +204,7 @@ async fn answer(seen: SeenList, request: Request<Incoming>) -> Response<Body> {
         }
         "bytes" => *response.body_mut() = Body::full(vec![b'x'; number]),
         "hang" => std::future::pending::<()>().await,
+        "gate" => drop(gate(number).acquire().await),
         "sleep" => tokio::time::sleep(Duration::from_millis(number as u64)).await,
         "abort" => {
             let broken = futures_util::stream::once(async { Err::<Bytes, _>(std::io::Error::other("broken off")) });
@@ -222,6 +228,31 @@ async fn answer(seen: SeenList, request: Request<Incoming>) -> Response<Body> {
     response
 }
 
+/// A gate that holds the answers of a backend, on the path `/x/gate/<number>`, until it is opened.
+pub(crate) struct Gate {
+    number: usize,
+}
+
+impl Gate {
+    pub(crate) fn shut() -> Self {
+        Self { number: usize::try_from(unique()).expect("small") }
+    }
+
+    pub(crate) fn path(&self) -> String {
+        format!("/x/gate/{}", self.number)
+    }
+
+    pub(crate) fn open(&self) {
+        gate(self.number).close();
+    }
+}
+
+fn gate(number: usize) -> Arc<Semaphore> {
+    static GATES: Mutex<BTreeMap<usize, Arc<Semaphore>>> = Mutex::new(BTreeMap::new());
+    let mut gates = GATES.lock().expect("not poisoned");
+    gates.entry(number).or_insert_with(|| Arc::new(Semaphore::new(0))).clone()
+}
+
 fn gzip(bytes: &[u8]) -> Vec<u8> {
     use std::io::Write;
     let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
@@ -239,6 +270,13 @@ pub(crate) struct Shape {
 }
 
 impl Shape {
+    /// The same once more.
+    pub(crate) fn again(&self) -> Self {
+        let Self { header, supplier, payload, ring, signer } = self;
+        let (supplier, payload) = (supplier.clone(), payload.clone());
+        Self { header: header.clone(), supplier, payload, ring: ring.clone(), signer: signer.clone() }
+    }
+
     pub(crate) fn signed(self) -> RelayRequest {
         let mut request = self.unsigned();
         let message = relay::request_signable_hash(&request);
@@ -266,7 +304,7 @@ pub(crate) fn call(path: &str) -> Vec<u8> {
     inner::request_payload(&inner::request("POST", path, headers, body.into_bytes()))
 }
 
-fn unique() -> u64 {
+pub(crate) fn unique() -> u64 {
     static NEXT: std::sync::atomic::AtomicU64 = std::sync::atomic::AtomicU64::new(1);
     NEXT.fetch_add(1, std::sync::atomic::Ordering::Relaxed)
 }
@@ -367,12 +405,25 @@ impl World {
         self.seen.lock().expect("not poisoned").clone()
     }
 
+    pub(crate) fn seen_count(&self) -> usize {
+        self.seen.lock().expect("not poisoned").len()
+    }
+
     /// A metric of the relayer's page, 0 where it has none: labels as they are written there.
     pub(crate) async fn metric(&self, series: &str) -> i64 {
         let page = self.get(self.relayer.admin_addr.expect("the metrics listener is on"), "/metrics").await.text();
         let line = page.lines().find_map(|line| line.strip_prefix(series)?.strip_prefix(' '));
         line.map_or(0, |value| value.parse().expect("a whole number"))
     }
+}
+
+/// Sends a relay over a connection of its own, whose answer nobody has read yet.
+pub(crate) async fn over_http1(world: &World, body: Vec<u8>) -> TcpStream {
+    let mut stream = net::connect(&world.relayer.addr.to_string()).await.expect("connects");
+    let head = format!("POST / HTTP/1.1\r\nHost: x\r\nContent-Length: {}\r\n\r\n", body.len());
+    stream.write_all(head.as_bytes()).await.expect("sent");
+    stream.write_all(&body).await.expect("sent");
+    stream
 }
 
 /// Waits until `condition` holds.

@@ -178,15 +178,56 @@ where
     let Some(second) = next(&mut body, limit - first.len()).await.map_err(|e| e.of_limit(limit))? else {
         return Ok(first);
     };
-    // What is announced is reserved at once only as far as it has a chance to be true.
-    let reserve = announced.max(first.len() + second.len()).min(first.len().saturating_mul(64));
-    let mut whole = BytesMut::with_capacity(reserve);
-    whole.extend_from_slice(&first);
-    whole.extend_from_slice(&second);
-    while let Some(piece) = next(&mut body, limit - whole.len()).await.map_err(|e| e.of_limit(limit))? {
-        whole.extend_from_slice(&piece);
+    let mut whole = Gathered { last: BytesMut::with_capacity(announced.min(BLOCK_BYTES)), ..Gathered::default() };
+    whole.take(&first);
+    whole.take(&second);
+    // They are parts of the connection's buffer, which is free again without them.
+    drop((first, second));
+    while let Some(piece) = next(&mut body, limit - whole.bytes).await.map_err(|e| e.of_limit(limit))? {
+        whole.take(&piece);
     }
-    Ok(whole.freeze())
+    Ok(whole.join())
+}
+
+/// Bytes of a block. Large enough that most bodies are one.
+const BLOCK_BYTES: usize = 64 << 10;
+
+/// A body that is being received, in blocks of one size: what it announces reserves no more than one, and the memory that
+/// one body gives back is what the next one takes, however many of them grow at the same time.
+#[derive(Default)]
+struct Gathered {
+    full: Vec<Bytes>,
+    last: BytesMut,
+    bytes: usize,
+}
+
+impl Gathered {
+    fn take(&mut self, mut piece: &[u8]) {
+        self.bytes += piece.len();
+        while !piece.is_empty() {
+            if self.last.is_empty() && !self.full.is_empty() {
+                self.last.reserve(BLOCK_BYTES);
+            }
+            let (now, later) = piece.split_at(piece.len().min(BLOCK_BYTES - self.last.len()));
+            self.last.extend_from_slice(now);
+            if self.last.len() == BLOCK_BYTES {
+                self.full.push(std::mem::take(&mut self.last).freeze());
+            }
+            piece = later;
+        }
+    }
+
+    fn join(self) -> Bytes {
+        if self.full.is_empty() {
+            return self.last.freeze();
+        }
+        let mut whole = BytesMut::with_capacity(self.bytes);
+        for block in self.full {
+            whole.extend_from_slice(&block);
+        }
+        whole.extend_from_slice(&self.last);
+        whole.freeze()
+    }
 }
 
 impl BodyError {

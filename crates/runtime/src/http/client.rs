@@ -14,13 +14,13 @@ use hyper::body::Incoming;
 use hyper::client::conn::http1::{self, SendRequest};
 use hyper::client::conn::http2;
 use hyper::header::{HOST, HeaderValue};
+use hyper::rt::Executor;
 use hyper::{Request, Response, Uri, Version};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::Instant;
 
 use super::body::{Body, BodyError, BoxError, collect};
-use super::server::Spawner;
 use crate::net::{self, Alpn, TcpStream};
 use crate::task;
 
@@ -322,7 +322,7 @@ impl Client {
             return Ok(sender.clone());
         }
         let io = self.dial(pool, Alpn::Http2).await?;
-        let mut builder = http2::Builder::new(Spawner { name: CONNECTION_TASK });
+        let mut builder = http2::Builder::new(Spawner);
         builder
             .timer(TokioTimer::new())
             .initial_stream_window_size(HTTP2_WINDOW_BYTES)
@@ -389,6 +389,19 @@ impl Client {
             }
         }));
         Ok(sender)
+    }
+}
+
+/// Lets hyper spawn what an HTTP/2 connection needs through our door.
+#[derive(Clone, Debug)]
+struct Spawner;
+
+impl<F> Executor<F> for Spawner
+where
+    F: Future<Output = ()> + Send + 'static,
+{
+    fn execute(&self, future: F) {
+        drop(task::spawn(CONNECTION_TASK, future));
     }
 }
 

@@ -13,7 +13,8 @@ use http_body::{Body as HttpBody, Frame, SizeHint};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::sync::OwnedSemaphorePermit;
 
-use super::body::{Body, BoxError};
+use super::body::BoxError;
+use super::progress::Paced;
 use crate::net::TcpStream;
 
 /// Shared by the connection's socket, its requests and its watch; all of them run on the connection's own tasks, so the
@@ -71,7 +72,7 @@ impl Drop for Beat {
 /// An answer's body that keeps its request in flight until it is sent or dropped.
 #[derive(Debug)]
 pub(super) struct Beating {
-    pub(super) body: Body,
+    pub(super) body: Paced,
     pub(super) _beat: Beat,
 }
 
@@ -101,6 +102,17 @@ pub(super) enum Cut {
     SlowHead,
     /// The client does not read its answer.
     NotReading,
+}
+
+impl Cut {
+    /// Returns the reason as a word for logs.
+    pub(super) const fn as_str(self) -> &'static str {
+        match self {
+            Self::Idle => "idle",
+            Self::SlowHead => "slow_head",
+            Self::NotReading => "not_reading",
+        }
+    }
 }
 
 /// Looks at a connection's pulse from time to time and says when it has to go.
@@ -151,8 +163,10 @@ impl Watch {
         let pulse = &self.pulse;
         let requests = pulse.requests.load(Ordering::Relaxed);
         let written = pulse.bytes_written.load(Ordering::Relaxed);
-        let stuck = pulse.write_blocked.load(Ordering::Relaxed) && written == self.written_seen;
-        let busy = pulse.in_flight.load(Ordering::Relaxed) > 0 || requests != self.requests_seen;
+        let blocked = pulse.write_blocked.load(Ordering::Relaxed);
+        let stuck = blocked && written == self.written_seen;
+        // An answer handed to the socket's last buffers is no longer in flight, and yet may take its client long to read.
+        let busy = blocked || pulse.in_flight.load(Ordering::Relaxed) > 0 || requests != self.requests_seen;
         let http2 = pulse.http2.load(Ordering::Relaxed);
         // On HTTP/2 anything may be read while nothing is asked (pings, window updates).
         let half_asked = !http2

@@ -10,7 +10,6 @@ use std::task::Poll;
 use std::time::Duration;
 
 use hyper::body::Incoming;
-use hyper::rt::Executor;
 use hyper::server::conn::http1;
 use hyper::{Request, Response};
 use hyper_util::rt::{TokioIo, TokioTimer};
@@ -19,6 +18,7 @@ use tokio::sync::Semaphore;
 
 use super::body::Body;
 use super::connection::{Beating, Cut, Felt, Limits, Pulse, Watch};
+use super::progress::{Paced, Streams};
 use crate::net::{self, Listener};
 use crate::shutdown::{Drain, InFlight, Shutdown};
 use crate::task;
@@ -34,7 +34,8 @@ pub struct ServeOptions {
     pub header_timeout: Duration,
     /// How long a connection may be idle between requests.
     pub idle_timeout: Duration,
-    /// How long a client may read nothing of an answer that waits for it.
+    /// How long a client may take nothing of an answer that waits for it: then HTTP/1.1 loses the connection, HTTP/2 the
+    /// stream, unless its whole connection stands still.
     pub write_timeout: Duration,
     /// Headers of a request; 100 is the cheapest, as they need no allocation of their own.
     pub max_headers: usize,
@@ -136,7 +137,7 @@ where
 #[derive(Clone)]
 enum Protocols {
     Http1(Arc<http1::Builder>),
-    Both(Arc<auto::Builder<Spawner>>),
+    Both(Arc<auto::Builder<Streams>>),
 }
 
 impl Protocols {
@@ -152,7 +153,7 @@ impl Protocols {
             }
             return Self::Http1(Arc::new(builder));
         }
-        let mut builder = auto::Builder::new(Spawner { name: options.name });
+        let mut builder = auto::Builder::new(Streams { name: options.name, patience: options.write_timeout });
         builder.http1().timer(TokioTimer::new()).header_read_timeout(None).max_buf_size(header_bytes);
         builder.http1().auto_date_header(is_dated());
         builder.http2().auto_date_header(is_dated());
@@ -241,7 +242,7 @@ where
         let service = hyper::service::service_fn(move |request: Request<Incoming>| {
             let beat = beats.request_begins(request.version() == hyper::Version::HTTP_2);
             let answer = service(request);
-            async move { Ok::<_, Infallible>(answer.await.map(|body| Beating { body, _beat: beat })) }
+            async move { Ok::<_, Infallible>(answer.await.map(|body| Beating { body: Paced::new(body), _beat: beat })) }
         });
         let io = TokioIo::new(io);
         match protocols {
@@ -290,7 +291,7 @@ impl Life {
             End::Leaving => shutdown.remaining(),
             End::Cut(Cut::Idle) => watch.goodbye(),
             End::Cut(reason) => {
-                tracing::debug!(%peer, ?reason, "connection cut");
+                tracing::debug!(%peer, reason = reason.as_str(), "connection cut");
                 return;
             }
         };
@@ -299,20 +300,5 @@ impl Life {
         if tokio::time::timeout(goodbye, serving).await.is_err() {
             cut.fetch_add(1, Ordering::Relaxed);
         }
-    }
-}
-
-/// Lets hyper spawn its HTTP/2 streams through our door.
-#[derive(Clone, Debug)]
-pub(super) struct Spawner {
-    pub(super) name: &'static str,
-}
-
-impl<F> Executor<F> for Spawner
-where
-    F: Future<Output = ()> + Send + 'static,
-{
-    fn execute(&self, future: F) {
-        drop(task::spawn(self.name, future));
     }
 }

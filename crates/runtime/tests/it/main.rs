@@ -16,3 +16,4 @@ mod support;
 mod task;
 #[cfg(feature = "tls")]
 mod tls;
+mod unread;

@@ -7,6 +7,8 @@ use std::time::Duration;
 use pocket_runtime::shutdown::{self, Drain, Shutdown};
 use pocket_runtime::task::{self, Group, Joined, Refused, TaskError};
 
+use tokio::sync::Semaphore;
+
 use crate::support::{DEADLINE, eventually};
 
 fn census_of(name: &str) -> (u64, u64) {
@@ -24,6 +26,32 @@ async fn a_panic_costs_one_task_and_is_counted() {
     assert_eq!(formatted, Err::<(), _>(TaskError::Panicked { name: "panics in a test", message: "2".to_owned() }));
     assert_eq!(census_of("panics in a test"), (0, 2));
     assert_eq!(task::spawn("lives", async { 7 }).await, Ok(7));
+}
+
+#[tokio::test]
+async fn work_goes_on_to_its_end_when_its_caller_leaves_and_takes_no_task_before() {
+    const NAME: &str = "outlives its caller";
+    let (begun, gate, done) = (Arc::new(Semaphore::new(0)), Arc::new(Semaphore::new(0)), Arc::new(AtomicUsize::new(0)));
+    let work = || {
+        let (begun, gate, done) = (begun.clone(), gate.clone(), done.clone());
+        task::to_the_end(NAME, async move {
+            begun.add_permits(1);
+            let _open = gate.acquire().await;
+            done.fetch_add(1, Ordering::Relaxed) + 1
+        })
+    };
+    let caller = task::spawn("caller of a test", work());
+    let _begun = begun.acquire().await;
+    assert_eq!(census_of(NAME).0, 0, "it runs where it is awaited");
+    caller.abort();
+    eventually("it runs by itself", || census_of(NAME).0 == 1).await;
+    drop(work());
+    eventually("so does what nobody ever awaited", || census_of(NAME).0 == 2).await;
+    gate.close();
+    eventually("both have ended", || done.load(Ordering::Relaxed) == 2 && census_of(NAME).0 == 0).await;
+    assert_eq!(work().await, Ok(3));
+    let failing = task::to_the_end(NAME, async { panic!("out") });
+    assert_eq!(failing.await, Err::<(), _>(TaskError::Panicked { name: NAME, message: "out".to_owned() }));
 }
 
 #[tokio::test]

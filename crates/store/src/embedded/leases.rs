@@ -5,7 +5,7 @@ use std::time::Duration;
 use pocket_runtime::clock;
 
 use super::kv::Batch;
-use super::{Embedded, HeldLease, State, put_row};
+use super::{Embedded, HeldLease, Own, State, put_row};
 use crate::error::{LeaseError, StoreError};
 use crate::lease::{Lease, LeaseInfo, LeaseName};
 
@@ -40,12 +40,12 @@ impl Embedded {
             match name {
                 LeaseName::Supplier(supplier) => {
                     let log = state.log(supplier);
-                    put_row(&mut batch, supplier, &log.counters, [log.last, epoch, log.oldest()]);
+                    put_row(&mut batch, supplier, &log.counters, Own { epoch, ..log.own() });
                     self.inner.kv.write(batch)?;
                     log.epoch = epoch;
                 }
                 LeaseName::Leader => {
-                    put_row(&mut batch, "", &std::collections::BTreeMap::new(), [0, epoch, 0]);
+                    put_row(&mut batch, "", &std::collections::BTreeMap::new(), Own { epoch, ..Own::default() });
                     self.inner.kv.write(batch)?;
                     state.leader_epoch = epoch;
                 }

@@ -8,8 +8,8 @@ use bytes::Bytes;
 use pocket_runtime::clock;
 
 use super::kv::{Batch, Space};
-use super::{Delivery, Embedded, State, number_key, put_row, quarantine_key, split_number, supplier_prefix};
-use crate::append::{Item, Origin};
+use super::{Delivery, Embedded, Own, State, number_key, put_row, quarantine_key, split_number, supplier_prefix};
+use crate::append::{Appended, Item};
 use crate::error::{CommitError, Fenced, StoreError};
 use crate::ledger::{Count, Term};
 use crate::relay::{Delivered, EntryId, LogEntry, LogStats};
@@ -20,14 +20,14 @@ pub(super) fn entry_id(number: u64) -> EntryId {
 }
 
 impl Embedded {
-    pub(crate) async fn append(&self, items: Vec<Item>) -> Vec<Result<EntryId, Arc<StoreError>>> {
+    pub(crate) async fn append(&self, items: Vec<Item>) -> Vec<Result<Appended, Arc<StoreError>>> {
         let count = items.len();
         let appended = match self.append_group(items) {
-            Ok(ids) => self.settle().await.map(|()| ids),
+            Ok(appended) => self.settle().await.map(|()| appended),
             Err(error) => Err(error),
         };
         match appended {
-            Ok(ids) => ids.into_iter().map(Ok).collect(),
+            Ok(appended) => appended.into_iter().map(Ok).collect(),
             Err(error) => {
                 let error = Arc::new(error);
                 (0..count).map(|_| Err(Arc::clone(&error))).collect()
@@ -35,35 +35,32 @@ impl Embedded {
         }
     }
 
-    fn append_group(&self, items: Vec<Item>) -> Result<Vec<EntryId>, StoreError> {
-        let mut ids = vec![EntryId::ZERO; items.len()];
-        let mut by_supplier: BTreeMap<String, Vec<(usize, Bytes, Origin)>> = BTreeMap::new();
+    fn append_group(&self, items: Vec<Item>) -> Result<Vec<Appended>, StoreError> {
+        let mut appended = vec![Appended::Refused; items.len()];
+        let mut by_supplier: BTreeMap<String, Vec<(usize, Item)>> = BTreeMap::new();
         for (index, item) in items.into_iter().enumerate() {
-            by_supplier.entry(item.supplier).or_default().push((index, item.data, item.origin));
+            by_supplier.entry(item.supplier.clone()).or_default().push((index, item));
         }
         let mut state = self.lock();
         let mut batch = Batch::default();
         let mut grown = Vec::with_capacity(by_supplier.len());
         for (supplier, items) in by_supplier {
             let log = state.log(&supplier);
+            let closed = i64::try_from(log.closed).unwrap_or(i64::MAX);
             let mut last = log.last;
-            let (mut served, mut unspooled) = (0, 0);
-            for (index, data, origin) in items {
-                last += 1;
-                match origin {
-                    Origin::Served => served += 1,
-                    Origin::Spool => unspooled += 1,
+            let mut logged = 0;
+            for (index, item) in items {
+                if item.is_refused(closed) {
+                    continue;
                 }
-                ids[index] = entry_id(last);
-                batch.put(Space::Log, number_key(&supplier, last), data);
+                last += 1;
+                logged += 1;
+                appended[index] = Appended::Logged(entry_id(last));
+                batch.put(Space::Log, number_key(&supplier, last), item.data);
                 batch.put(Space::Queue, number_key(&supplier, last), Bytes::new());
             }
-            let mut counts = vec![Count::of(Term::Logged, served + unspooled), Count::of(Term::Served, served)];
-            if unspooled > 0 {
-                counts.push(Count::of(Term::Spooled, -unspooled));
-            }
-            let counters = log.counted(&counts);
-            put_row(&mut batch, &supplier, &counters, [last, log.epoch, log.oldest()]);
+            let counters = log.counted(&[Count::of(Term::Logged, logged), Count::of(Term::Served, logged)]);
+            put_row(&mut batch, &supplier, &counters, Own { last, ..log.own() });
             grown.push((supplier, last, counters));
         }
         self.inner.kv.write(batch)?;
@@ -76,7 +73,7 @@ impl Embedded {
         }
         drop(state);
         self.inner.arrived.notify_waiters();
-        Ok(ids)
+        Ok(appended)
     }
 
     #[expect(clippy::unused_async, reason = "the other engine awaits here")]

@@ -7,7 +7,7 @@ use pocket_runtime::task;
 
 use super::kv::{Batch, Space};
 use super::log::check_epoch;
-use super::{Embedded, leaf_key, number_key, session_key};
+use super::{Embedded, Own, leaf_key, number_key, put_row, session_key};
 use crate::error::{CommitError, PutError, StoreError};
 use crate::leaf::{CommitBatch, CommitOutcome, LeafStatus, PackedLeaf};
 use crate::ledger::{Count, Term};
@@ -103,6 +103,7 @@ impl Embedded {
         counts.push(Count::of(Term::Collapsed, i64::try_from(outcome.collapsed).unwrap_or(i64::MAX)));
 
         stored.leaves += outcome.new_leaves;
+        outcome.session_leaves = stored.leaves;
         if is_new || outcome.new_leaves > 0 {
             batch.put(Space::State, row_key, session_row(stored.leaves, &stored.record));
         }
@@ -194,6 +195,24 @@ impl Embedded {
         let prefix = session_key(supplier, "");
         let rows = self.inner.kv.scan(Space::State, &prefix, &prefix, usize::MAX)?;
         rows.iter().map(|(key, row)| read_session(key, row)).collect()
+    }
+
+    #[expect(clippy::unused_async, reason = "the other engine awaits here")]
+    pub(crate) async fn close_sessions(&self, supplier: &str, end_height: i64, epoch: u64) -> Result<(), PutError> {
+        let mut state = self.lock();
+        check_epoch(&state, supplier, epoch)?;
+        let closed = u64::try_from(end_height).unwrap_or(0);
+        let log = state.log(supplier);
+        let mut batch = Batch::default();
+        put_row(&mut batch, supplier, &log.counters, Own { closed, ..log.own() });
+        self.inner.kv.write(batch)?;
+        log.closed = closed;
+        Ok(())
+    }
+
+    #[expect(clippy::unused_async, reason = "the other engine awaits here")]
+    pub(crate) async fn closed_sessions(&self, supplier: &str) -> Result<i64, StoreError> {
+        Ok(self.lock().logs.get(supplier).map_or(0, |log| i64::try_from(log.closed).unwrap_or(i64::MAX)))
     }
 
     pub(crate) async fn forget_session(&self, supplier: &str, session: &str, epoch: u64) -> Result<(), PutError> {

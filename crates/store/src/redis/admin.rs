@@ -7,7 +7,7 @@ use redis::Value;
 
 use super::{READ_STREAMS_MAX, Redis, scripts, sessions, values};
 use crate::error::StoreError;
-use crate::ledger::{Count, Ledger};
+use crate::ledger::{Count, Ledger, LogMeasure};
 use crate::session::StoredSession;
 use crate::store::KeyInfo;
 
@@ -33,11 +33,11 @@ impl Redis {
         self.run("raise counters", &commands).await
     }
 
-    /// Returns one supplier's counters, the length of its log, and its sessions, of one moment.
+    /// Returns one supplier's counters, what is in its log, and its sessions, of one moment.
     pub(super) async fn measure(
         &self,
         supplier: &str,
-    ) -> Result<(BTreeMap<String, i64>, u64, Vec<StoredSession>), StoreError> {
+    ) -> Result<(BTreeMap<String, i64>, LogMeasure, Vec<StoredSession>), StoreError> {
         let names = &self.names;
         let keys = [names.stream(supplier), names.ledger(supplier), names.sessions(supplier)];
         let mut call = scripts::call(&self.scripts.measure, keys.iter().map(String::as_str));
@@ -55,14 +55,16 @@ impl Redis {
                 counters.insert(name, value);
             }
         }
-        let length = values::text(next()).and_then(|text| text.parse().ok()).unwrap_or(0);
+        let number = |value| values::text(value).and_then(|text| text.parse().ok());
+        let length = number(next()).unwrap_or(0);
         let mut found = Vec::new();
         for session in values::list(next()) {
             let mut parts = values::list(session).into_iter();
             let mut next = || parts.next().unwrap_or_default();
             found.push(sessions::decode(&keys[2], next(), next(), next())?);
         }
-        Ok((counters, length, found))
+        let added = number(next());
+        Ok((counters, LogMeasure { length, added }, found))
     }
 
     pub(crate) async fn ledger(&self, supplier: Option<&str>) -> Result<Ledger, StoreError> {
@@ -72,14 +74,33 @@ impl Redis {
         };
         let mut ledger = Ledger::default();
         for supplier in suppliers {
-            let (counters, length, sessions) = self.measure(&supplier).await?;
+            let (counters, log, sessions) = self.measure(&supplier).await?;
+            let before = ledger.vanished();
             ledger.add_counters(counters.iter().map(|(name, value)| (name.as_str(), *value)));
-            ledger.pending += i64::try_from(length).unwrap_or(i64::MAX);
+            ledger.add_log(&log, counters.get("logged").copied().unwrap_or(0));
+            let vanished = ledger.vanished() - before;
+            if vanished != 0 && self.is_mined_by_others(&supplier).await? {
+                ledger.taken += vanished.max(0);
+                // The reference lets a log expire, and with it the count of what was in it.
+                ledger.foreign -= vanished.min(0);
+            } else if vanished < 0 && log.added.is_none() {
+                ledger.foreign -= vanished;
+            }
             for session in &sessions {
                 ledger.add_session(session);
             }
         }
         Ok(ledger)
+    }
+
+    /// Returns whether a miner of the reference has left traces of working for a supplier: its claim on it, or sessions,
+    /// which it forgets two hours after the last one.
+    async fn is_mined_by_others(&self, supplier: &str) -> Result<bool, StoreError> {
+        let mut commands = redis::pipe();
+        commands.cmd("EXISTS").arg(self.names.miner_claim(supplier));
+        commands.cmd("EXISTS").arg(self.names.miner_sessions_index(supplier));
+        let (claim, sessions): (u64, u64) = self.run("look for miners of another kind", &commands).await?;
+        Ok(claim + sessions > 0)
     }
 
     pub(crate) async fn known_suppliers(&self) -> Result<Vec<String>, StoreError> {

@@ -79,4 +79,4 @@ if new > 0 then redis.call('HINCRBY', KEYS[6], 'leaves', new) end
 if collapsed > 0 then redis.call('HINCRBY', KEYS[6], 'collapsed', collapsed) end
 -- A Go relayer lets its stream expire; what is not yet mined must not.
 redis.call('PERSIST', KEYS[1])
-return {'ok', table.concat(statuses), tostring(rejected)}
+return {'ok', table.concat(statuses), tostring(rejected), tostring(redis.call('HLEN', KEYS[2]))}

@@ -11,9 +11,9 @@ use redis::{Pipeline, Value};
 
 use super::link::has_code;
 use super::{DISK_WAIT_MS, READ_STREAMS_MAX, Redis, fenced, scripts, values};
-use crate::append::{Item, Origin};
+use crate::append::{Appended, Item, Origin};
 use crate::error::{CommitError, StoreError};
-use crate::relay::{EntryId, LogEntry, LogStats};
+use crate::relay::{EntryId, LogEntry, LogStats, ParseEntryIdError};
 
 /// How long the server may take beyond the wait it was asked for.
 const READ_GRACE: Duration = Duration::from_secs(2);
@@ -23,9 +23,13 @@ const READ_SLICE: Duration = Duration::from_millis(50);
 #[derive(Default)]
 struct Group {
     indexes: Vec<usize>,
-    data: Vec<Bytes>,
-    served: u64,
-    unspooled: u64,
+    /// The end of the relay's session, 0 if it is appended in any case, and its bytes.
+    relays: Vec<(i64, Bytes)>,
+}
+
+/// Reads what the script says of one relay.
+fn read_appended(text: &str) -> Result<Appended, ParseEntryIdError> {
+    if text == "-" { Ok(Appended::Refused) } else { text.parse().map(Appended::Logged) }
 }
 
 /// Says of each stream that what nobody was handed yet is wanted.
@@ -34,10 +38,10 @@ fn new_in(suppliers: &[String]) -> Vec<String> {
 }
 
 impl Redis {
-    pub(crate) async fn append(&self, items: Vec<Item>) -> Vec<Result<EntryId, Arc<StoreError>>> {
+    pub(crate) async fn append(&self, items: Vec<Item>) -> Vec<Result<Appended, Arc<StoreError>>> {
         let count = items.len();
         match self.append_group(items).await {
-            Ok(ids) => ids.into_iter().map(Ok).collect(),
+            Ok(appended) => appended.into_iter().map(Ok).collect(),
             Err(error) => {
                 let error = Arc::new(error);
                 (0..count).map(|_| Err(Arc::clone(&error))).collect()
@@ -46,28 +50,30 @@ impl Redis {
     }
 
     /// Appends to all streams in one pipeline. Sent again as it is until it succeeds: the scripts know a repeated batch.
-    async fn append_group(&self, items: Vec<Item>) -> Result<Vec<EntryId>, StoreError> {
+    async fn append_group(&self, items: Vec<Item>) -> Result<Vec<Appended>, StoreError> {
         const OPERATION: &str = "append to the relay log";
-        let mut ids = vec![EntryId::ZERO; items.len()];
+        let mut appended = vec![Appended::Refused; items.len()];
         let mut groups: BTreeMap<String, Group> = BTreeMap::new();
         for (index, item) in items.into_iter().enumerate() {
             let group = groups.entry(item.supplier).or_default();
             group.indexes.push(index);
-            group.data.push(item.data);
-            match item.origin {
-                Origin::Served => group.served += 1,
-                Origin::Spool => group.unspooled += 1,
-            }
+            let end = match item.origin {
+                Origin::Served => item.session_end,
+                Origin::Answered => 0,
+            };
+            group.relays.push((end, item.data));
         }
         let batch = self.batch.fetch_add(1, Ordering::Relaxed) + 1;
         let mut commands = redis::pipe();
         for (supplier, group) in &groups {
             self.know(supplier).await?;
-            let keys = [self.names.stream(supplier), self.names.ledger(supplier), self.names.writers(supplier)];
+            let names = &self.names;
+            let keys =
+                [names.stream(supplier), names.ledger(supplier), names.writers(supplier), names.closed(supplier)];
             let mut call = scripts::call(&self.scripts.append, keys.iter().map(String::as_str));
-            call.arg(&self.writer).arg(batch).arg(group.served).arg(group.unspooled);
-            for data in &group.data {
-                call.arg(data.as_ref());
+            call.arg(&self.writer).arg(batch);
+            for (end, data) in &group.relays {
+                call.arg(end).arg(data.as_ref());
             }
             commands.add_command(call);
         }
@@ -83,7 +89,7 @@ impl Redis {
         }
         for ((supplier, group), answer) in groups.iter().zip(answers) {
             let joined = values::text(answer).unwrap_or_default();
-            let parsed: Result<Vec<EntryId>, _> = joined.split(',').map(str::parse).collect();
+            let parsed: Result<Vec<Appended>, _> = joined.split(',').map(read_appended).collect();
             let parsed = parsed.map_err(|error| StoreError::corrupt(self.names.stream(supplier), error))?;
             if parsed.len() != group.indexes.len() {
                 return Err(StoreError::corrupt(
@@ -91,11 +97,11 @@ impl Redis {
                     "another number of entries than appended",
                 ));
             }
-            for (index, id) in group.indexes.iter().zip(parsed) {
-                ids[*index] = id;
+            for (index, fate) in group.indexes.iter().zip(parsed) {
+                appended[*index] = fate;
             }
         }
-        Ok(ids)
+        Ok(appended)
     }
 
     /// Makes the consumer groups that are not known to stand.

@@ -7,4 +7,10 @@ for _, id in ipairs(redis.call('SMEMBERS', KEYS[3])) do
     sessions[#sessions + 1] = {record[1], record[2], redis.call('HLEN', ARGV[2] .. id)}
   end
 end
-return {redis.call('HGETALL', KEYS[2]), redis.call('XLEN', KEYS[1]), sessions}
+-- How many entries were ever added, by whoever: a server before 7.0 does not know.
+local added = false
+local info = redis.pcall('XINFO', 'STREAM', KEYS[1])
+for i = 1, info.err and 0 or #info, 2 do
+  if info[i] == 'entries-added' then added = info[i + 1] end
+end
+return {redis.call('HGETALL', KEYS[2]), redis.call('XLEN', KEYS[1]), sessions, added}

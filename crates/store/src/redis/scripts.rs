@@ -17,10 +17,11 @@ pub(super) struct Scripts {
     pub(super) count: Script,
     pub(super) block: Script,
     pub(super) measure: Script,
+    pub(super) close: Script,
 }
 
 /// The texts, to be loaded into every server we connect to.
-pub(super) const TEXTS: [&str; 13] = [
+pub(super) const TEXTS: [&str; 14] = [
     include_str!("append.lua"),
     include_str!("commit.lua"),
     include_str!("session_put.lua"),
@@ -34,6 +35,7 @@ pub(super) const TEXTS: [&str; 13] = [
     include_str!("count.lua"),
     include_str!("block.lua"),
     include_str!("measure.lua"),
+    include_str!("close.lua"),
 ];
 
 impl Scripts {
@@ -52,6 +54,7 @@ impl Scripts {
             count,
             block,
             measure,
+            close,
         ] = TEXTS.map(Script::new);
         Self {
             append,
@@ -67,6 +70,7 @@ impl Scripts {
             count,
             block,
             measure,
+            close,
         }
     }
 }

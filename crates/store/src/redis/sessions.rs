@@ -61,8 +61,13 @@ impl Redis {
         // No wait for the disk: a commit that it loses was appended before, and comes again.
         let (answer,): (Vec<String>,) = self.run("commit leaves", &commands).await?;
         match answer.as_slice() {
-            [word, statuses, rejected] if word == "ok" => {
-                let mut outcome = CommitOutcome { rejected: rejected.parse().unwrap_or(0), ..CommitOutcome::default() };
+            [word, statuses, rejected, leaves] if word == "ok" => {
+                let number = |text: &str| text.parse().unwrap_or(0);
+                let mut outcome = CommitOutcome {
+                    rejected: number(rejected),
+                    session_leaves: number(leaves),
+                    ..CommitOutcome::default()
+                };
                 for status in statuses.bytes() {
                     outcome.push(match status {
                         b'n' => LeafStatus::New,
@@ -191,6 +196,26 @@ impl Redis {
             [word, current] if word == "fenced" => Err(fenced(supplier, epoch, current).into()),
             _ => Ok(()),
         }
+    }
+
+    pub(crate) async fn close_sessions(&self, supplier: &str, end_height: i64, epoch: u64) -> Result<(), PutError> {
+        let keys = [self.names.closed(supplier), self.names.epoch(supplier)];
+        let mut call = scripts::call(&self.scripts.close, keys.iter().map(String::as_str));
+        call.arg(epoch).arg(end_height);
+        let mut commands = redis::pipe();
+        commands.add_command(call);
+        let (answer,): (Vec<String>,) = self.run("close sessions", &commands).await?;
+        match answer.as_slice() {
+            [word, current] if word == "fenced" => Err(fenced(supplier, epoch, current).into()),
+            _ => Ok(()),
+        }
+    }
+
+    pub(crate) async fn closed_sessions(&self, supplier: &str) -> Result<i64, StoreError> {
+        let mut commands = redis::pipe();
+        commands.cmd("GET").arg(self.names.closed(supplier));
+        let (end,): (Option<i64>,) = self.run("read which sessions are closed", &commands).await?;
+        Ok(end.unwrap_or(0))
     }
 
     fn lease_keys(&self, name: &LeaseName) -> [String; 2] {

@@ -19,7 +19,9 @@ crate::tests![
     a_read_that_was_dropped_loses_nothing,
     one_reader_reads_many_suppliers,
     a_waiting_reader_wakes_when_a_relay_comes,
+    a_closed_session_takes_no_more_relays,
     a_repeated_commit_changes_nothing,
+    a_commit_says_how_many_leaves_the_session_has,
     identical_relays_collapse_to_one_leaf,
     identical_relays_of_one_batch_collapse_too,
     an_entry_that_is_not_there_is_missing,
@@ -186,6 +188,51 @@ async fn a_repeated_commit_changes_nothing(world: World) -> anyhow::Result<()> {
     ensure!(ledger.rejected_by_reason.get("late") == Some(&1));
     ensure!(ledger.balances(), "{:?}", ledger.differences());
     ensure!(world.store.log_stats(SUPPLIER).await?.length == 1);
+    Ok(())
+}
+
+/// Whoever was behind when the session was sealed learns of it before it answers.
+async fn a_closed_session_takes_no_more_relays(world: World) -> anyhow::Result<()> {
+    let other = world.another().await?;
+    let (session, later) = (relay(SUPPLIER, "s", 1), 1_000);
+    let end = session.session_end_height;
+    world.store.append(session.clone()).await?;
+    ensure!(world.store.closed_sessions(SUPPLIER).await? == 0);
+    other.close_sessions(SUPPLIER, end, 0).await?;
+    ensure!(world.store.closed_sessions(SUPPLIER).await? == end);
+
+    let mut young = relay(SUPPLIER, "t", 2);
+    young.session_end_height = end + later;
+    let refused = relay(SUPPLIER, "s", 3);
+    let (refused, taken) = tokio::join!(world.store.append(refused), world.store.append(young));
+    ensure!(matches!(&refused, Err(AppendError::Closed { session, .. }) if session == "s"), "{refused:?}");
+    taken?;
+    world.store.append(relay("pokt1other", "s", 4)).await?;
+    world.store.append_answered(relay(SUPPLIER, "s", 5)).await?;
+    let ledger = world.store.ledger(None).await?;
+    ensure!((ledger.served, ledger.logged) == (4, 4), "what is refused is not counted: {ledger:?}");
+
+    let name = supplier_lease();
+    let lease = world.store.lease_acquire(&name, "new owner", SOON).await?;
+    let fenced = world.store.close_sessions(SUPPLIER, end + later, 0).await;
+    ensure!(matches!(fenced, Err(PutError::Fenced(_))), "{fenced:?}");
+    world.store.close_sessions(SUPPLIER, 0, lease.epoch).await?;
+    world.store.append(relay(SUPPLIER, "s", 6)).await?;
+    Ok(())
+}
+
+/// A miner that was not told what its commit did reads it from the next one.
+async fn a_commit_says_how_many_leaves_the_session_has(world: World) -> anyhow::Result<()> {
+    append_all(&world.store, SUPPLIER, "s", 0..5).await?;
+    let mut reader = world.store.reader("miner", CLAIM_IDLE);
+    let taken = reader.take(&suppliers(), 10, SOON).await?;
+    let leaves: Vec<_> = taken.iter().map(leaf_of).collect();
+    let first = world.store.commit(batch(header(SUPPLIER, "s"), 0, leaves[..3].to_vec())).await?;
+    ensure!((first.new_leaves, first.session_leaves) == (3, 3), "{first:?}");
+    let again = world.store.commit(batch(header(SUPPLIER, "s"), 0, leaves[..3].to_vec())).await?;
+    ensure!((again.new_leaves, again.session_leaves) == (0, 3), "{again:?}");
+    let all = world.store.commit(batch(header(SUPPLIER, "s"), 0, leaves)).await?;
+    ensure!((all.new_leaves, all.session_leaves) == (2, 5), "{all:?}");
     Ok(())
 }
 

@@ -147,7 +147,8 @@ async fn counters_are_raised_together(world: World) -> anyhow::Result<()> {
     let ledger = world.store.ledger(None).await?;
     ensure!((ledger.served, ledger.skipped, ledger.spooled) == (10, 9, 1), "{ledger:?}");
     ensure!(ledger.balances());
-    world.store.append_spooled(crate::world::relay(SUPPLIER, "s", 1)).await?;
+    world.store.count(SUPPLIER, &[Count::of(Term::Served, -1), Count::of(Term::Spooled, -1)]).await?;
+    world.store.append_answered(crate::world::relay(SUPPLIER, "s", 1)).await?;
     let ledger = world.store.ledger(None).await?;
     ensure!((ledger.served, ledger.spooled, ledger.logged, ledger.pending) == (10, 0, 1, 1), "{ledger:?}");
     ensure!(ledger.balances(), "{:?}", ledger.differences());
@@ -188,6 +189,7 @@ async fn the_ledger_balances_through_a_whole_life(world: World) -> anyhow::Resul
         relays: 10,
         claimed_upokt: 420,
         paid_upokt: 400,
+        slashed_upokt: 0,
         extra: std::collections::BTreeMap::default(),
     });
     let counts =

@@ -23,6 +23,8 @@ crate::tests![
     subscribers_are_told_what_they_may_have_missed,
     bytes_that_are_no_relay_are_quarantined_and_bounded,
     connections_are_few_for_many_suppliers,
+    what_another_relayer_appended_is_foreign,
+    what_another_miner_took_is_foreign,
 ];
 
 fn version(world: &World) -> Version {
@@ -239,6 +241,68 @@ async fn bytes_that_are_no_relay_are_quarantined_and_bounded(mut world: World) -
     ensure!((stats.length, stats.quarantined) == (0, u64::try_from(limit)?), "{stats:?}");
     let ledger = store.ledger(None).await?;
     ensure!(ledger.rejected_by_reason.get("poison") == Some(&i64::try_from(limit + 5)?), "{ledger:?}");
+    Ok(())
+}
+
+/// Appends relays as the reference does: one field, and nothing else.
+async fn append_as_another(world: &World, numbers: std::ops::Range<u64>) -> anyhow::Result<()> {
+    let url = world.server.as_ref().context("a world on Redis has a server")?.url();
+    let mut connection = redis::Client::open(url)?.get_multiplexed_async_connection().await?;
+    for number in numbers {
+        let data = prost::Message::encode_to_vec(&relay(SUPPLIER, "s", number));
+        let mut command = redis::cmd("XADD");
+        command.arg(world.store.names().stream(SUPPLIER)).arg("*").arg("data").arg(data);
+        let _: String = command.query_async(&mut connection).await?;
+    }
+    Ok(())
+}
+
+async fn what_another_relayer_appended_is_foreign(world: World) -> anyhow::Result<()> {
+    let store = &world.store;
+    append_as_another(&world, 0..2).await?;
+    append_all(store, SUPPLIER, "s", 2..4).await?;
+    append_as_another(&world, 4..6).await?;
+    append_all(store, SUPPLIER, "s", 6..7).await?;
+    let check = async |what: &str, leaves, rejected, pending| {
+        let ledger = store.ledger(None).await?;
+        ensure!((ledger.served, ledger.logged, ledger.foreign, ledger.taken) == (3, 3, 4, 0), "{what}: {ledger:?}");
+        ensure!((ledger.leaves, ledger.rejected, ledger.pending) == (leaves, rejected, pending), "{what}: {ledger:?}");
+        ensure!(ledger.balances(), "{what}: {:?}", ledger.differences());
+        anyhow::Ok(())
+    };
+    check("in the log", 0, 0, 7).await?;
+    let entries = store.reader("miner", CLAIM_IDLE).take(&[SUPPLIER.to_owned()], 10, SOON).await?;
+    ensure!(entries.len() == 7, "{entries:?}");
+    let leaves = |from: &[pocket_store::LogEntry]| from.iter().map(leaf_of).collect();
+    // One of each is a leaf, rejected, and in quarantine.
+    let mut first = batch(header(SUPPLIER, "s"), 0, leaves(&entries[1..3]));
+    for entry in [&entries[0], &entries[3]] {
+        first.rejected.push(pocket_store::Rejected { entry: entry.id, reason: "late" });
+    }
+    store.commit(first.clone()).await?;
+    check("some are decided on", 2, 2, 3).await?;
+    store.commit(first).await?;
+    check("a commit came twice", 2, 2, 3).await?;
+    store.quarantine(&entries[4], "poison", "", 0).await?;
+    store.quarantine(&entries[4], "poison", "again", 0).await?;
+    check("one is in quarantine", 2, 3, 2).await?;
+    store.commit(batch(header(SUPPLIER, "s"), 0, leaves(&entries[5..]))).await?;
+    check("all are decided on", 4, 3, 0).await
+}
+
+async fn what_another_miner_took_is_foreign(mut world: World) -> anyhow::Result<()> {
+    let ids = append_all(&world.store, SUPPLIER, "s", 0..3).await?;
+    let (stream, claim) = (world.store.names().stream(SUPPLIER), world.store.names().miner_claim(SUPPLIER));
+    for id in &ids[..2] {
+        server(&mut world)?.command(&["XDEL", &stream, &id.to_string()])?;
+    }
+    // Nobody is known to have taken them: somebody trimmed the log, and that must show.
+    let lost = world.store.ledger(None).await?;
+    ensure!((lost.taken, lost.balances()) == (0, false), "{lost:?}");
+    ensure!(lost.differences().contains(&("logged", 2)), "{:?}", lost.differences());
+    server(&mut world)?.command(&["SET", &claim, "go-miner-1", "EX", "90"])?;
+    let taken = world.store.ledger(None).await?;
+    ensure!((taken.logged, taken.taken, taken.pending) == (3, 2, 1) && taken.balances(), "{taken:?}");
     Ok(())
 }
 
