@@ -7,6 +7,14 @@ pub mod genesis;
 pub mod keys;
 pub mod programs;
 
+pub mod foreign;
+pub mod path;
+
+pub mod compose;
+pub mod kubernetes;
+pub mod tilt;
+
+pub mod guide;
 use std::fmt::Write as _;
 
 use serde_json::Value;
@@ -49,7 +57,10 @@ pub fn embedded(plan: &Plan) -> Vec<File> {
 
 /// Files of the environments.
 pub fn environments(plan: &Plan) -> Vec<File> {
-    [keys::emit(plan), genesis::emit(plan), chain::emit(plan), programs::emit(plan)].concat()
+    let files = [keys::emit(plan), genesis::emit(plan), chain::emit(plan), programs::emit(plan), path::emit(plan)];
+    let files = files.concat();
+    let around = [compose::emit(plan), kubernetes::emit(plan, &files), tilt::emit(plan, &files), guide::emit(plan)];
+    [files, around.concat()].concat()
 }
 
 /// Everything, in order of path.
@@ -67,6 +78,12 @@ pub fn yaml(value: &Value) -> String {
         text.push('\n');
     }
     text
+}
+
+/// Every line moved to the right.
+pub fn indented(text: &str, by: usize) -> String {
+    let margin = " ".repeat(by);
+    text.lines().map(|line| if line.is_empty() { "\n".to_owned() } else { format!("{margin}{line}\n") }).collect()
 }
 
 /// Longest line of a JSON file that is not broken up.

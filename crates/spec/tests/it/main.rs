@@ -6,4 +6,7 @@ mod keys;
 mod refused;
 mod rendering;
 mod verbs;
+mod compose;
+mod kubernetes;
+mod tiltfiles;
 mod world;
