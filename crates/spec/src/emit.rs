@@ -83,7 +83,7 @@ pub fn yaml(value: &Value) -> String {
 /// Every line moved to the right.
 pub fn indented(text: &str, by: usize) -> String {
     let margin = " ".repeat(by);
-    text.lines().map(|line| if line.is_empty() { "\n".to_owned() } else { format!("{margin}{line}\n") }).collect()
+    text.lines().flat_map(|line| [if line.is_empty() { "" } else { &margin }, line, "\n"]).collect()
 }
 
 /// Longest line of a JSON file that is not broken up.

@@ -36,7 +36,7 @@ fn compose(plan: &Plan) -> String {
          # `down -v` leaves nothing behind. Chain and store are always reset together.\nname: pocket\n"
     );
     for workload in docker.workloads.iter().filter(|workload| workload.replicas.len() > 1) {
-        text.push_str(&format!("\n# What all replicas of {0} have in common.\nx-{0}: &{0}\n", workload.name));
+        text.extend([format!("\n# What all replicas of {0} have in common.\nx-{0}: &{0}\n", workload.name)]);
         text.push_str(&indented(&yaml(&service::common(plan, docker, workload)), 2));
     }
     text.push_str("\nservices:\n");
@@ -49,7 +49,7 @@ fn compose(plan: &Plan) -> String {
         ("volumes", Value::Object(volumes(docker))),
     ] {
         if value.as_object().is_some_and(|value| !value.is_empty()) {
-            text.push_str(&format!("\n{}", yaml(&json!({ key: value }))));
+            text.extend([format!("\n{}", yaml(&json!({ key: value })))]);
         }
     }
     text
@@ -68,7 +68,7 @@ fn services(plan: &Plan, docker: &Environment, workload: &Workload) -> String {
             (String::new(), whole)
         };
         let body = if body.as_object().is_some_and(Map::is_empty) { String::new() } else { indented(&yaml(&body), 4) };
-        text.push_str(&format!("  {}:\n{shared}{body}\n", replica.name));
+        text.extend([format!("  {}:\n{shared}{body}\n", replica.name)]);
     }
     text
 }

@@ -23,7 +23,7 @@ fn ports(environment: &Environment) -> String {
     let mut table = "| port | owner | what is there |\n|---|---|---|\n".to_owned();
     for entry in environment.registry.iter().filter(|entry| entry.live) {
         let here = if entry.loopback_only { "; this machine only" } else { "" };
-        table.push_str(&format!("| {} | `{}` | {}{here} |\n", entry.port, entry.replica, entry.about));
+        table.extend([format!("| {} | `{}` | {}{here} |\n", entry.port, entry.replica, entry.about)]);
     }
     table.trim_end().to_owned()
 }

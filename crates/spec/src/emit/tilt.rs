@@ -65,7 +65,7 @@ fn config(plan: &Plan) -> String {
         ),
         ("A first request, and its answer to the byte.", "SMOKE", smoke(plan)),
     ] {
-        text.push_str(&format!("\n# {about}\n{name} = {}", super::json(&value)));
+        text.extend([format!("\n# {about}\n{name} = {}", super::json(&value))]);
     }
     text
 }
@@ -94,13 +94,13 @@ fn defaults(plan: &Plan, rendered: &[File]) -> String {
         "# {NOTICE}\n# What runs where, in an order in which it can be started. `replicas` are compose services or pods.\n"
     );
     for (name, environment) in sides(plan) {
-        text.push_str(&format!("\n{name} = {{\n"));
+        text.extend([format!("\n{name} = {{\n")]);
         for workload in &environment.workloads {
             let mut described = described(workload);
             if environment.kind == EnvironmentKind::Kubernetes {
                 described["objects"] = json!(kubernetes::objects(plan, workload, rendered));
             }
-            text.push_str(&format!("    \"{}\": {},\n", workload.name, literal(&described)));
+            text.extend([format!("    \"{}\": {},\n", workload.name, literal(&described))]);
         }
         text.push_str("}\n");
     }
@@ -122,14 +122,14 @@ fn ports(plan: &Plan) -> String {
     let mut text =
         format!("# {NOTICE}\n# Host ports by replica and name, each with the port inside that is behind it.\n");
     for (name, environment) in sides(plan) {
-        text.push_str(&format!("\n{name}_PORTS = {{\n"));
+        text.extend([format!("\n{name}_PORTS = {{\n")]);
         for workload in &environment.workloads {
             for replica in workload.replicas.iter().filter(|replica| !replica.host_ports.is_empty()) {
                 let ports: BTreeMap<&String, [u16; 2]> = workload
                     .live_ports()
                     .map(|port| (&port.name, [replica.host_ports[&port.name], port.container]))
                     .collect();
-                text.push_str(&format!("    \"{}\": {},\n", replica.name, literal(&json!(ports))));
+                text.extend([format!("    \"{}\": {},\n", replica.name, literal(&json!(ports)))]);
             }
         }
         text.push_str("}\n");

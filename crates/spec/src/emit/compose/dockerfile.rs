@@ -16,7 +16,7 @@ const PROBE: &str = "pocket-probe";
 /// Renders the Dockerfile, and what of the repository it may see: the sources alone, so that nothing else rebuilds.
 pub(super) fn emit(plan: &Plan) -> Vec<File> {
     let binaries: BTreeSet<&str> = plan.images.values().filter_map(|image| image.binary.as_deref()).collect();
-    let seen: String = SOURCES.iter().map(|source| format!("!{source}\n")).collect();
+    let seen = format!("!{}\n", SOURCES.join("\n!"));
     vec![
         File::new(RENDERED, dockerfile(&binaries)),
         File::new(format!("{RENDERED}.dockerignore"), format!("# {NOTICE}\n*\n{seen}**/target\n")),
@@ -54,9 +54,9 @@ USER 1000:1000
         built = built.join(" "),
     );
     for binary in binaries {
-        text.push_str(&format!(
+        text.extend([format!(
             "\nFROM base AS {binary}\nCOPY --from=build /built/{binary} /bin/\nENTRYPOINT [\"/bin/{binary}\"]\n"
-        ));
+        )]);
     }
     text
 }
