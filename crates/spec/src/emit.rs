@@ -1,20 +1,18 @@
 //! From the plan to files. Each kind of file is a module with pure functions from [`Plan`] to [`File`]s.
 
 pub mod chain;
+pub mod compose;
 pub mod defaults;
 pub mod facts;
-pub mod genesis;
-pub mod keys;
-pub mod programs;
-
 pub mod foreign;
-pub mod path;
-
-pub mod compose;
+pub mod genesis;
+pub mod guide;
+pub mod keys;
 pub mod kubernetes;
+pub mod path;
+pub mod programs;
 pub mod tilt;
 
-pub mod guide;
 use std::fmt::Write as _;
 
 use serde_json::Value;

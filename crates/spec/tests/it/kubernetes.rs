@@ -1,5 +1,6 @@
 //! The Kubernetes environment: manifests, and what the published schemas say of them.
 
+use std::path::Path;
 use std::process::Command;
 
 use pocket_spec::emit::File;
@@ -10,10 +11,15 @@ use serde_json::Value;
 use crate::compose::{lay, tool};
 use crate::world::{files, local};
 
+/// The rendered manifests.
+fn manifests(files: &[File]) -> impl Iterator<Item = &File> {
+    let is_yaml = |file: &&File| Path::new(&file.path).extension().is_some_and(|extension| extension == "yaml");
+    files.iter().filter(|file| file.path.starts_with("tilt/k8s/")).filter(is_yaml)
+}
+
 /// Every object of the rendered manifests.
 fn objects(files: &[File]) -> Vec<Value> {
-    let manifests = files.iter().filter(|file| file.path.starts_with("tilt/k8s/") && file.path.ends_with(".yaml"));
-    let documents = manifests.flat_map(|file| file.content.split("\n---\n"));
+    let documents = manifests(files).flat_map(|file| file.content.split("\n---\n"));
     documents.map(|text| serde_saphyr::from_str(text).unwrap_or_else(|error| panic!("{error}: {text}"))).collect()
 }
 
@@ -40,8 +46,7 @@ fn the_published_schemas_take_every_form_of_it(#[case] overlay: &str, #[case] ve
     let folder = tempfile::tempdir().expect("a folder");
     let files = files(&local(overlay));
     lay(&files, folder.path());
-    let manifests = files.iter().filter(|file| file.path.starts_with("tilt/k8s/") && file.path.ends_with(".yaml"));
-    let paths: Vec<&String> = manifests.map(|file| &file.path).collect();
+    let paths: Vec<&String> = manifests(&files).map(|file| &file.path).collect();
     for version in versions {
         let output = Command::new("python3")
             .args(["-m", "kubernetes_validate", "--strict", "--kubernetes-version", *version])

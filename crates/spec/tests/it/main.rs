@@ -1,12 +1,12 @@
 //! The spec as people use it: the committed page, pages that are wrong, and what is rendered of them.
 
 mod accepted;
+mod compose;
 mod contracts;
 mod keys;
+mod kubernetes;
 mod refused;
 mod rendering;
-mod verbs;
-mod compose;
-mod kubernetes;
 mod tiltfiles;
+mod verbs;
 mod world;
