@@ -5,6 +5,7 @@
 //!
 //! Deliberately not here: how a network is put together (`localnet`), what is in a store and how it is found (`store`).
 
+mod accounts;
 mod chain;
 mod direct;
 mod keys;
@@ -13,6 +14,7 @@ mod output;
 mod reading;
 mod redis;
 mod relay;
+mod spec;
 mod standalone;
 mod up;
 
@@ -38,6 +40,11 @@ enum Verb {
     Relay(relay::Verb),
     /// Lists the accounts of the development network.
     Keys(keys::Args),
+    /// Puts the public keys of a development network's accounts on its chain.
+    #[command(subcommand)]
+    Accounts(accounts::Verb),
+    /// Renders every file of the environments from config.ncl, and explains it: `pocket spec --help`.
+    Spec(spec::Args),
     /// Moves the time of a development chain, and takes it back.
     Chain(chain::Args),
     /// Reads what relayers and miners share: a Redis server, or the store of a running `pocket up`.
@@ -55,6 +62,8 @@ fn main() -> ExitCode {
             Verb::Up(args) => up::run(args).await,
             Verb::Relay(verb) => relay::run(verb).await,
             Verb::Keys(args) => keys::run(&args),
+            Verb::Accounts(verb) => accounts::run(verb).await,
+            Verb::Spec(args) => spec::run(&args),
             Verb::Chain(args) => chain::run(args).await,
             Verb::Redis(args) => redis::run(args).await,
             Verb::Ledger(args) => ledger::run(args).await,
