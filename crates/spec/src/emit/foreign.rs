@@ -130,6 +130,8 @@ fn grafana(plan: &Plan) -> Told {
         files: pairs(&[
             ("/etc/grafana/provisioning", "grafana/provisioning"),
             ("/var/lib/grafana/dashboards", "grafana/dashboards"),
+            // Alerts and panels lead there; Grafana serves what lies below its own `public`.
+            ("/usr/share/grafana/public/runbook.md", "grafana/runbook.md"),
         ]),
         ..Told::default()
     }
