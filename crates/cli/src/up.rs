@@ -13,7 +13,7 @@ use pocket_store::Ledger;
 use serde_json::json;
 use tokio::time::{Instant, MissedTickBehavior};
 
-use crate::{ledger, output};
+use crate::{ledger, output, spec};
 use living::{Living, Numbers};
 
 /// How often the numbers are read anew.
@@ -22,15 +22,21 @@ const REFRESH: Duration = Duration::from_millis(250);
 /// How long each room may take to drain.
 const GRACE: Duration = Duration::from_secs(5);
 
+/// Time between blocks where nobody says it.
+const BLOCK_TIME: Duration = Duration::from_millis(150);
+
 /// How the network is made and shown.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
     /// Keeps chain, store and keys in this folder, and goes on from what is there. Without it all is in memory.
     #[arg(long, value_name = "DIR")]
     data: Option<PathBuf>,
-    /// Time between blocks: 150ms, 1s, 2m.
-    #[arg(long, value_name = "TIME", default_value = "150ms", value_parser = output::duration)]
-    block_time: Duration,
+    /// Takes accounts, stakes, services and parameters from this spec: a `config.ncl`, or what is laid over the one here.
+    #[arg(long, value_name = "FILE", conflicts_with = "data")]
+    spec: Option<PathBuf>,
+    /// Time between blocks: 150ms, 1s, 2m. 150ms unless `--spec` says otherwise.
+    #[arg(long, value_name = "TIME", value_parser = output::duration)]
+    block_time: Option<Duration>,
     /// The ports of the table, or whatever is free.
     #[arg(long, value_enum, default_value_t = PortChoice::Seed)]
     ports: PortChoice,
@@ -72,9 +78,13 @@ pub(crate) async fn run(args: Args) -> anyhow::Result<Exit> {
         (None, PortChoice::Seed) => Ports::Seed,
         (None, PortChoice::Auto) => Ports::Auto,
     };
+    let network = args.spec.as_deref().map(spec::network).transpose()?;
+    let of_network = network.as_ref().map(|network| Duration::from_millis(network.block_time_ms));
+    let block_time = args.block_time.or(of_network).unwrap_or(BLOCK_TIME);
     let options = Options {
         data_dir: args.data.clone(),
-        block_time: args.block_time,
+        network,
+        block_time,
         ports,
         profile: args.profile.clone(),
         seed: args.seed,
@@ -87,9 +97,9 @@ pub(crate) async fn run(args: Args) -> anyhow::Result<Exit> {
     };
     let took = started.elapsed();
     if args.json {
-        output::tell_json(&started_event(&args, &running, took))?;
+        output::tell_json(&started_event(&args, block_time, &running, took))?;
     } else if !args.quiet {
-        output::put(&banner::text(args.data.as_deref(), args.block_time, &running, took));
+        output::put(&banner::text(args.data.as_deref(), block_time, &running, took));
     }
     if !args.quiet {
         show(&args, &mut running, &shutdown).await?;
@@ -108,7 +118,7 @@ pub(crate) async fn run(args: Args) -> anyhow::Result<Exit> {
     Ok(Exit::Success)
 }
 
-fn started_event(args: &Args, running: &Running, took: Duration) -> serde_json::Value {
+fn started_event(args: &Args, block_time: Duration, running: &Running, took: Duration) -> serde_json::Value {
     let accounts: serde_json::Map<String, serde_json::Value> =
         running.facts.accounts.iter().map(|account| (account.name.clone(), account.address.clone().into())).collect();
     let services: Vec<&str> = running.facts.services.iter().map(|service| service.id.as_str()).collect();
@@ -119,7 +129,7 @@ fn started_event(args: &Args, running: &Running, took: Duration) -> serde_json::
         "chain_id": running.facts.chain_id,
         "profile": args.profile,
         "data": args.data,
-        "block_time_ms": u64::try_from(args.block_time.as_millis()).unwrap_or(u64::MAX),
+        "block_time_ms": u64::try_from(block_time.as_millis()).unwrap_or(u64::MAX),
         "height": running.chain.height(),
         "gateway_url": running.addresses.gateway_url(),
         "addresses": running.addresses,

@@ -1,10 +1,11 @@
 //! The facts of the development network: who exists, what they staked, and the parameters.
 //!
-//! One data file, `facts/localnet.json`, of the shape that the declarative spec will render; the well-known private keys
-//! are beside it in `facts/keys.json`, so that whoever only needs the network never holds a key. A *profile* is a small
+//! Data files rendered from the declarative spec: `facts/localnet.json`, the ports in `facts/ports.json`, and the well-known
+//! private keys in `facts/keys.json`, apart, so that whoever only needs the network never holds a key. A *profile* is a small
 //! set of differences laid over the facts.
 
 use std::collections::BTreeMap;
+use std::sync::LazyLock;
 
 use serde::{Deserialize, Serialize};
 
@@ -380,6 +381,28 @@ pub fn development_keys() -> Vec<DevelopmentKey> {
     let file: File = serde_json::from_str(include_str!("../facts/keys.json"))
         .expect("facts/keys.json is part of this crate and is valid");
     file.keys
+}
+
+/// A listener of the development network.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Listener {
+    /// Its port.
+    pub port: u16,
+    /// What is behind it, for people.
+    pub about: String,
+}
+
+/// Returns the listeners of the development network, by name.
+///
+/// # Panics
+/// If the data file, which is part of this crate, is not valid: a test reads it.
+pub fn listeners() -> &'static BTreeMap<String, Listener> {
+    static LISTENERS: LazyLock<BTreeMap<String, Listener>> = LazyLock::new(|| {
+        serde_json::from_str(include_str!("../facts/ports.json"))
+            .expect("facts/ports.json is part of this crate and is valid")
+    });
+    &LISTENERS
 }
 
 #[cfg(test)]

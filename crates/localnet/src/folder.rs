@@ -1,8 +1,9 @@
 //! The folder of a network: its owner, what it may not change, its keys.
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
-use pocket_config::facts::development_keys;
+use pocket_config::facts::{DevelopmentKey, Facts, development_keys};
 use pocket_runtime::fs::{self, FsError, Lock, LockError};
 use pocket_runtime::random;
 use serde::{Deserialize, Serialize};
@@ -163,8 +164,16 @@ impl Folder {
     }
 
     /// Writes the keys that rooms are told to read.
-    pub(crate) fn write_keys(&self) -> Result<KeyFiles, FolderError> {
-        Ok(write_development_keys(&self.path.join("keys"))?)
+    pub(crate) fn write_keys(&self, facts: &Facts, keys: &[DevelopmentKey]) -> Result<KeyFiles, FolderError> {
+        Ok(write_keys(&self.path.join("keys"), facts, keys)?)
+    }
+
+    /// Writes the facts of a network that is not the one compiled in, and returns where.
+    pub(crate) fn write_facts(&self, facts: &Facts) -> Result<PathBuf, FolderError> {
+        let path = self.path.join("facts.json");
+        let text = serde_json::to_vec(facts).expect("facts have a JSON form");
+        fs::write_atomic(&path, &text)?;
+        Ok(path)
     }
 
     fn remove(path: &Path) {
@@ -195,13 +204,20 @@ pub struct KeyFiles {
 ///
 /// # Errors
 /// [`FsError`], naming the file.
+///
+/// # Panics
+/// If the facts, which are part of the program, are not valid: a test reads them.
 pub fn write_development_keys(folder: &Path) -> Result<KeyFiles, FsError> {
+    let facts = Facts::localnet("seed").expect("the facts are part of the program");
+    write_keys(folder, &facts, &development_keys())
+}
+
+fn write_keys(folder: &Path, facts: &Facts, keys: &[DevelopmentKey]) -> Result<KeyFiles, FsError> {
     fs::create_dir_all(folder)?;
-    let all = development_keys();
-    let write = |name: &str, prefix: &str| {
-        let lines: Vec<String> = all
+    let write = |name: &str, owners: &BTreeSet<&str>| {
+        let lines: Vec<String> = keys
             .iter()
-            .filter(|key| key.name.starts_with(prefix))
+            .filter(|key| owners.contains(key.name.as_str()))
             .map(|key| format!("  - \"{}\"\n", key.private_key))
             .collect();
         let warning = "# Public development keys: never use them on a network that holds value.";
@@ -209,5 +225,8 @@ pub fn write_development_keys(folder: &Path) -> Result<KeyFiles, FsError> {
         fs::write_private(&path, format!("{warning}\nkeys:\n{}", lines.concat()).as_bytes())?;
         Ok(path)
     };
-    Ok(KeyFiles { suppliers: write("supplier-keys.yaml", "supplier")?, gateway: write("gateway-key.yaml", "gateway")? })
+    let suppliers = facts.suppliers.iter().map(|supplier| supplier.account.as_str()).collect();
+    // The process signs for one gateway.
+    let gateway = facts.gateways.iter().take(1).map(|gateway| gateway.account.as_str()).collect();
+    Ok(KeyFiles { suppliers: write("supplier-keys.yaml", &suppliers)?, gateway: write("gateway-key.yaml", &gateway)? })
 }

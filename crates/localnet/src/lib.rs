@@ -35,7 +35,7 @@ pub mod standalone;
 pub use event::{Event, Events, Summary};
 pub use folder::{FolderError, KeyFiles, write_development_keys};
 pub use localnet::{Localnet, Running, StartError};
-pub use options::Options;
+pub use options::{Network, Options};
 
 pub use pocket_miner::Event as ClaimEvent;
 pub use ports::{Addresses, Door, Ports, PortsTaken};

@@ -5,7 +5,7 @@ use std::time::Duration;
 use pocket_chain::{Chain, ConnectError};
 use pocket_config::common::PocketNode;
 use pocket_config::document::LoadError;
-use pocket_config::facts::Facts;
+use pocket_config::facts::{Facts, development_keys};
 use pocket_devnet::Devnet;
 use pocket_runtime::net::Listener;
 use pocket_runtime::shutdown::{self, Shutdown, ShutdownTrigger};
@@ -192,14 +192,20 @@ struct Rooms {
 }
 
 async fn assemble(options: &Options, switches: &Switches) -> Result<(Rooms, Folder, Addresses, Facts), StartError> {
-    let mut facts = Facts::localnet(&options.profile)?;
+    let mut facts = match &options.network {
+        Some(network) => network.facts.clone().under(&options.profile)?,
+        None => Facts::localnet(&options.profile)?,
+    };
     let mut folder = Folder::open(options)?;
     let kept_port = folder.relayer_port().filter(|_| options.ports == Ports::Auto);
     let mut reserved = Reserved::all(options.ports, kept_port).await?;
     let addresses = reserved.addresses.clone();
     facts.relayer_endpoint = addresses.of(Door::Relayer).to_string();
-    let keys = folder.write_keys()?;
-    let settings = All::of(options, &facts, &addresses, &folder, &keys)?;
+    let (keys, facts_file) = match &options.network {
+        Some(network) => (folder.write_keys(&facts, &network.keys)?, Some(folder.write_facts(&network.facts)?)),
+        None => (folder.write_keys(&facts, &development_keys())?, None),
+    };
+    let settings = All::of(options, &facts, facts_file.as_deref(), &addresses, &folder, &keys)?;
     folder.remember(options, &addresses)?;
 
     let admin = addresses.of(Door::StoreAdmin).to_string();

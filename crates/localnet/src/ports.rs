@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::net::{Ipv4Addr, SocketAddr};
 
+use pocket_config::facts::{Listener, listeners};
 use pocket_runtime::net::{BindError, TcpListener};
 use serde::{Serialize, Serializer};
 
@@ -56,23 +57,16 @@ impl Door {
         Self::BackendMetrics,
     ];
 
-    /// Returns its port in the table.
-    pub const fn port(self) -> u16 {
-        match self {
-            Self::Gateway => 3069,
-            Self::Relayer => 8080,
-            Self::Backend => 8545,
-            Self::Grpc => 9090,
-            Self::Rpc => 26657,
-            Self::Rest => 1317,
-            Self::Control => 9099,
-            Self::StoreAdmin => 9098,
-            Self::RelayerHealth => 8081,
-            Self::RelayerMetrics => 9190,
-            Self::MinerMetrics => 9092,
-            Self::GatewayMetrics => 9096,
-            Self::BackendMetrics => 9095,
-        }
+    /// Returns its port in the table, which is rendered from the spec.
+    ///
+    /// # Panics
+    /// If the table lacks it: a test looks at each.
+    pub fn port(self) -> u16 {
+        self.listener().port
+    }
+
+    fn listener(self) -> &'static Listener {
+        listeners().get(self.name()).unwrap_or_else(|| panic!("facts/ports.json has {}", self.name()))
     }
 
     /// Returns its name, as programs read it.
@@ -95,22 +89,8 @@ impl Door {
     }
 
     /// Returns what is behind it, for people.
-    pub const fn about(self) -> &'static str {
-        match self {
-            Self::Gateway => "gateway: your requests go here",
-            Self::Relayer => "relayer: signed relays go here",
-            Self::Backend => "demo backend: JSON-RPC",
-            Self::Grpc => "chain: Cosmos gRPC, with reflection",
-            Self::Rpc => "chain: CometBFT JSON-RPC and WebSocket",
-            Self::Rest => "chain: REST",
-            Self::Control => "chain: control (`pocket chain …`)",
-            Self::StoreAdmin => "store: read verbs (`pocket redis …`, `pocket ledger`)",
-            Self::RelayerHealth => "relayer: /livez, /readyz",
-            Self::RelayerMetrics => "relayer: /metrics",
-            Self::MinerMetrics => "miner: /metrics, /livez, /readyz",
-            Self::GatewayMetrics => "gateway: /metrics",
-            Self::BackendMetrics => "backend: /metrics, /fault",
-        }
+    pub fn about(self) -> &'static str {
+        &self.listener().about
     }
 }
 

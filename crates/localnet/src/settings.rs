@@ -1,9 +1,11 @@
 //! What each room is told, as its own settings file would say it.
 
+use std::path::Path;
+
 use pocket_config::backend::Backend;
 use pocket_config::devnet::Devnet;
 use pocket_config::document::{self, LoadError, Settings};
-use pocket_config::facts::Facts;
+use pocket_config::facts::{Facts, Service};
 use pocket_config::gateway::Gateway;
 use pocket_config::miner::Miner;
 use pocket_config::relayer::Relayer;
@@ -15,6 +17,9 @@ use crate::ports::{Addresses, Door};
 
 /// Longest wait of a miner for relays, as a share of a block: what is served late in a session must be claimed in time.
 const TAKE_WAITS_PER_BLOCK: u128 = 4;
+
+/// How facts name services that are one HTTP exchange.
+const JSON_RPC: &str = "JSON_RPC";
 
 /// The settings of every room.
 #[derive(Debug)]
@@ -34,6 +39,7 @@ impl All {
     pub(crate) fn of(
         options: &Options,
         facts: &Facts,
+        facts_file: Option<&Path>,
         addresses: &Addresses,
         folder: &Folder,
         keys: &KeyFiles,
@@ -65,6 +71,7 @@ impl All {
                 "rest_addr": at(Door::Rest),
                 "control_addr": at(Door::Control),
                 "data_dir": room("chain"),
+                "facts_file": facts_file.map(|path| path.display().to_string()).unwrap_or_default(),
                 "profile": options.profile,
                 "relayer_endpoint": at(Door::Relayer),
                 "seed": options.seed,
@@ -79,7 +86,7 @@ impl All {
                 "store": store,
                 "pocket_node": node,
                 "keys": supplier_keys,
-                "services": services(&at(Door::Backend)),
+                "services": services(facts, &at(Door::Backend)),
                 "metrics": listener(Door::RelayerMetrics),
                 "health_check": listener(Door::RelayerHealth),
             }))?,
@@ -103,11 +110,11 @@ impl All {
 }
 
 /// Services that the demo backend can serve: those that are one HTTP exchange.
-fn services(backend: &str) -> Value {
-    json!({
-        "develop-http": {
-            "default_backend": "jsonrpc",
-            "backends": {"jsonrpc": {"url": format!("http://{backend}")}},
-        },
-    })
+fn services(facts: &Facts, backend: &str) -> Value {
+    let jsonrpc = facts.services.iter().filter(|service| service.rpc_type == JSON_RPC);
+    let service = |service: &Service| {
+        let backends = json!({"jsonrpc": {"url": format!("http://{backend}")}});
+        (service.id.clone(), json!({"default_backend": "jsonrpc", "backends": backends}))
+    };
+    Value::Object(jsonrpc.map(service).collect())
 }

@@ -56,6 +56,11 @@ pub fn embedded(plan: &Plan) -> Vec<File> {
     [defaults::emit(plan), facts::emit(plan)].concat()
 }
 
+/// Whether a file is one that is compiled into the programs.
+pub fn is_embedded(path: &str) -> bool {
+    path.starts_with("crates/")
+}
+
 /// Files of the environments.
 pub fn environments(plan: &Plan) -> Vec<File> {
     let own = [keys::emit(plan), genesis::emit(plan), chain::emit(plan), programs::emit(plan), path::emit(plan)];

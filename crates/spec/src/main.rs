@@ -7,6 +7,7 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 use pocket_runtime::fs;
+use pocket_spec::emit;
 use pocket_spec::page::{Overlay, Page};
 use pocket_spec::verbs::{self, Addition};
 use pocket_spec::write::Change;
@@ -39,6 +40,9 @@ enum Verb {
         #[arg(long)]
         json: bool,
     },
+    /// Prints the network as `pocket up --spec` takes it: facts, private keys and block time, as JSON. Keys that the lock
+    /// lacks are derived.
+    Network,
     /// Shows every host port and its owner.
     Ports,
     /// Tells what a field is, what it says, and who says so.
@@ -113,10 +117,17 @@ fn run(args: Args) -> anyhow::Result<ExitCode> {
                 tell(change.path());
             }
             say(&format!("{} files changed", changes.len()));
+            if changes.iter().any(|change| emit::is_embedded(change.path())) {
+                say("what is compiled into the programs has changed: build them, then render once more");
+            }
         }
         Verb::Plan { json } => {
             let (_, plan) = verbs::planned(&root, &overlay)?;
             tell(&if json { serde_json::to_string_pretty(&plan)? } else { verbs::plan_text(&plan) });
+        }
+        Verb::Network => {
+            let plan = verbs::imagined(&root, &overlay)?;
+            tell(&serde_json::to_string(&emit::facts::network(&plan))?);
         }
         Verb::Ports => {
             let (_, plan) = verbs::planned(&root, &overlay)?;

@@ -52,6 +52,16 @@ pub fn planned(root: &Path, overlay: &Overlay) -> anyhow::Result<(Page, Plan)> {
     Ok((page, plan))
 }
 
+/// Decides the plan of a page whose keys need not be locked: for networks that live as long as a process.
+///
+/// # Errors
+/// A [`Refusal`](crate::refusal::Refusal), or a file that cannot be read.
+pub fn imagined(root: &Path, overlay: &Overlay) -> anyhow::Result<Plan> {
+    let page = Page::read(root, overlay)?;
+    let lock = Lock::derive(&page.spec)?;
+    Plan::of(&page, &lock)
+}
+
 /// Every file, from the page and its overlay.
 ///
 /// # Errors

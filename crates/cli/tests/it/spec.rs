@@ -4,6 +4,8 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 use std::process::{Command, Output};
 
+use serde_json::json;
+
 /// The tool in a folder of its own, where nothing stands beside it.
 fn alone(folder: &Path) -> impl Fn(&[&str]) -> Output {
     let program = folder.join("pocket");
@@ -26,4 +28,27 @@ fn the_spec_is_a_program_beside_this_one() {
     let with = pocket(&["spec", "render", "--check", "--help"]);
     assert_eq!(String::from_utf8_lossy(&with.stdout), "render --check --help\n");
     assert_eq!(with.status.code(), Some(7), "its exit code is passed on");
+}
+
+/// What a network is begun with comes from the program beside this one; what it refuses stops the start.
+#[test]
+fn up_takes_its_network_from_a_spec() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let pocket = alone(folder.path());
+    let script = |text: &str| {
+        let beside = folder.path().join("pocket-spec");
+        std::fs::write(&beside, text).expect("written");
+        std::fs::set_permissions(&beside, std::fs::Permissions::from_mode(0o755)).expect("executable");
+    };
+    let up = || pocket(&["up", "--ports", "auto", "--json", "--spec", "mine.ncl"]);
+    script("#!/bin/sh\necho \"$@ is refused\" >&2\nexit 1\n");
+    let refused = up();
+    let said = String::from_utf8_lossy(&refused.stderr).into_owned();
+    assert_eq!(refused.status.code(), Some(1), "{said}");
+    assert!(said.contains("network --overlay mine.ncl is refused") && said.contains("nothing was started"), "{said}");
+
+    script(&format!("#!/bin/sh\necho '{}'\n", json!({"facts": {}})));
+    let strange = up();
+    let said = String::from_utf8_lossy(&strange.stderr).into_owned();
+    assert!(strange.status.code() == Some(1) && said.contains("is of another version"), "{said}");
 }

@@ -20,6 +20,7 @@ pub(crate) struct World {
 
 pub(crate) fn options(data: Option<&Path>) -> Options {
     Options {
+        network: None,
         data_dir: data.map(Path::to_path_buf),
         block_time: Duration::from_millis(100),
         ports: Ports::Auto,

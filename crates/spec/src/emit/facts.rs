@@ -36,6 +36,16 @@ pub fn emit(plan: &Plan) -> Vec<File> {
     ]
 }
 
+/// What `pocket up --spec` begins with: facts, private keys, and the time between blocks, for one machine.
+pub fn network(plan: &Plan) -> Value {
+    let relay = plan.network.relayer_endpoint.rsplit(':').next().unwrap_or_default();
+    json!({
+        "facts": facts(plan, &format!("127.0.0.1:{relay}")),
+        "keys": keys(plan)["keys"],
+        "block_time_ms": plan.network.block_time_ms,
+    })
+}
+
 /// The facts, with the address that suppliers advertise.
 pub fn facts(plan: &Plan, relayer_endpoint: &str) -> Value {
     let network = &plan.network;
