@@ -24,6 +24,7 @@ pub mod page;
 
 pub mod lock;
 
+pub mod expressions;
 pub mod plan;
 
 pub mod emit;

@@ -12,6 +12,7 @@ use std::collections::BTreeMap;
 use serde::Serialize;
 use serde_json::Value;
 
+use crate::expressions;
 use crate::lock::Lock;
 use crate::page::Page;
 use crate::spec::{
@@ -239,6 +240,7 @@ impl Plan {
     /// # Errors
     /// A [`Refusal`](crate::refusal::Refusal) of what only the programs' own types or the catalogue of metrics can tell.
     pub fn of(page: &Page, lock: &Lock) -> anyhow::Result<Self> {
+        expressions::check(page)?;
         let spec = &page.spec;
         let parts = network::parts(page, lock);
         let mut plan = Self {

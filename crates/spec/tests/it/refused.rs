@@ -102,7 +102,7 @@ fn check(overlay: &str, place: &str, message: &str, remedy: &str) {
     "{ observability.alerts.TargetDown.for = 3 }",
     "local.ncl:1",
     "there is no `for` in `observability.alerts.TargetDown`",
-    "it may have: expr, for_seconds, severity, summary, about"
+    "it may have: expr, for_seconds, severity, summary, about, remedy, plant, fires"
 )]
 #[case::a_misspelt_validator_field(
     r#"{ validator.self_bonds = "1 POKT" }"#,
@@ -553,7 +553,7 @@ fn names_that_nobody_has_are_refused_with_the_nearest(
     r#"write a decimal in quotes, such as "0.1""#
 )]
 #[case::a_panel_that_is_none(
-    r#"{ observability.dashboards.x = { title = "X", about = "x", rows = [{ title = "r", panels = [{ title = "p", kind = 'Pie, queries = [] }] }] } }"#,
+    r#"{ observability.dashboards.x = { title = "X", about = "x", rows = [{ title = "r", panels = [{ title = "p", kind = 'Pie, queries = [{ expr = "up" }] }] }] } }"#,
     "local.ncl:1",
     "a word in `observability.dashboards.x.rows` is none that may stand there",
     "look up in the contract what may stand there"
@@ -706,11 +706,11 @@ fn values_of_the_wrong_kind_are_refused(
     "`observability.dashboards.x` lacks `about`: What it is for",
     "add `about = …`: write a text in quotes"
 )]
-#[case::an_alert_without_an_expression(
+#[case::an_alert_without_a_proof(
     r#"{ observability.alerts.X = { for_seconds = 1, severity = 'Warning, summary = "x" } }"#,
     "local.ncl:1",
-    "`observability.alerts.X` lacks `expr`: PromQL, true when somebody must look",
-    "add `expr = …`: write a text in quotes"
+    "`observability.alerts.X` lacks `plant`: Series that make it fire, by series, in promtool's notation; over those of `healthy`",
+    "add `plant = …`: write a record of such, by name: { name = { … } }"
 )]
 #[case::a_folder_without_room(
     r#"{ workloads.miner.state = { path = "/data" } }"#,
@@ -1461,11 +1461,35 @@ fn workloads_that_cannot_run_are_refused(
     "`settings.miner.metrics.enabled` is not `true` or `false`",
     "write true or false"
 )]
-#[case::a_panel_of_logs_that_nobody_keeps(
-    r#"{ observability.dashboards.x = { title = "X", about = "x", rows = [{ title = "r", panels = [{ title = "Errors", kind = 'Logs, queries = [], needs = 'Logs }] }] } }"#,
+#[case::a_panel_that_asks_nothing(
+    r#"{ observability.dashboards.x = { title = "X", about = "x", rows = [{ title = "r", panels = [{ title = "Errors", kind = 'Stat, queries = [] }] }] } }"#,
     "local.ncl:1",
-    "panel `Errors` needs logs, and none are kept",
-    "set observability.logs.enabled, or take the panel out"
+    "panel \"Errors\" asks nothing",
+    "give it a query, or remove it"
+)]
+#[case::a_metric_that_no_program_has(
+    r#"{ observability.alerts.TargetDown.expr = "pocket_miner_hieght > 3" }"#,
+    "local.ncl:1",
+    "alert `TargetDown`: there is no metric pocket_miner_hieght",
+    "did you mean `pocket_miner_height`?"
+)]
+#[case::a_label_that_a_metric_lacks(
+    r#"{ observability.dashboards.x = { title = "X", about = "x", rows = [{ title = "r", panels = [{ title = "p", kind = 'Stat, queries = [{ expr = "up{colour=\"red\"}" }] }] }] } }"#,
+    "local.ncl:1",
+    "panel \"p\" of `x`: up has no label colour",
+    "crates/config/metrics.json has every metric with its kind and labels; declare those of others in `observability.foreign`"
+)]
+#[case::a_rate_of_a_gauge(
+    r#"{ observability.dashboards.x = { title = "X", about = "x", rows = [{ title = "r", panels = [{ title = "p", kind = 'Stat, queries = [{ expr = "rate(pocket_miner_height[5m])" }] }] }] } }"#,
+    "local.ncl:1",
+    "panel \"p\" of `x`: rate of pocket_miner_height, which is a gauge",
+    "crates/config/metrics.json has every metric with its kind and labels; declare those of others in `observability.foreign`"
+)]
+#[case::an_expression_that_is_none(
+    r#"{ observability.alerts.TargetDown.expr = "up ==" }"#,
+    "local.ncl:1",
+    "alert `TargetDown`: invalid promql query",
+    "write PromQL; this is none: up =="
 )]
 fn settings_that_contradict_are_refused(
     #[case] overlay: &str,

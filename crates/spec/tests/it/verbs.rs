@@ -53,7 +53,7 @@ fn an_overlay_changes_the_environments_and_not_what_is_compiled_in() {
     fs::write_atomic(folder.path().join("local.ncl"), b"{ settings.relayer.limits.drain_ms = 1 }").expect("written");
     let changed = verbs::render(folder.path(), &Overlay::Local).unwrap_or_else(|error| panic!("{error:#}"));
     let paths: Vec<&str> = changed.iter().map(pocket_spec::write::Change::path).collect();
-    assert_eq!(paths, ["tilt/docker/config/relayer-config.yaml"]);
+    assert_eq!(paths, ["tilt/docker/config/relayer-config.yaml", "tilt/k8s/relayer.yaml"]);
 }
 
 #[test]

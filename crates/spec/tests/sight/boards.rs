@@ -4,11 +4,10 @@ use std::collections::BTreeSet;
 
 use libtest_mimic::Failed;
 use pocket_spec::emit;
+use pocket_spec::expressions::{parsed, selectors, series};
 use pocket_spec::plan::Plan;
 use pocket_spec::spec::{Panel, PanelKind, Unit};
 use serde_json::Value;
-
-use crate::expressions::{parsed, selectors, series};
 
 fn panels(plan: &Plan) -> impl Iterator<Item = &Panel> {
     plan.observability.dashboards.values().flat_map(|board| &board.rows).flat_map(|row| &row.panels)
