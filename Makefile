@@ -8,7 +8,7 @@ TESTBED := $(TARGET)/testbed
 DENY := $(CACHE)/tools/bin/cargo-deny
 DENY_VERSION := 0.20.2
 
-.PHONY: help up test testbed check fmt clippy deny spec tilt-up-docker tilt-down-docker tilt-up-k8s tilt-down-k8s bench chaos
+.PHONY: help up test testbed check fmt clippy deny spec images tilt-up-docker tilt-down-docker tilt-up-k8s tilt-down-k8s acceptance-docker bench chaos
 
 help: ## Says what there is
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 18
@@ -80,6 +80,12 @@ SPEC := cargo run --quiet --release -p pocket-spec --
 spec: ## Renders every file of the environments from config.ncl
 	$(SPEC) render
 
+# `PROFILE=dist` for what is published.
+images: PROFILE := release
+images: ## Packs our programs as images that `docker load` reads, under target/images
+	cargo build --locked --profile $(PROFILE) --workspace --bins
+	$(TARGET)/$(PROFILE)/pocket-spec images --out $(TARGET)/images $(ARGS)
+
 tilt-up-docker: ## Runs the Docker environment under Tilt
 	$(SPEC) render && tilt up --file tilt/docker/Tiltfile $(ARGS)
 
@@ -91,6 +97,9 @@ tilt-up-k8s: ## Runs the Kubernetes environment under Tilt, on a cluster of this
 
 tilt-down-k8s: ## Takes the Kubernetes environment down
 	tilt down --file tilt/k8s/Tiltfile $(ARGS)
+
+acceptance-docker: images ## Runs the Docker environment once: up, one relay through it, down, nothing left
+	tilt/docker/scripts/acceptance.sh $(TARGET)/images
 
 bench: ## Measures what a signature, a leaf, a relay and a claim cost
 	cargo bench --workspace $(ARGS)

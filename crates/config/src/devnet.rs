@@ -15,8 +15,10 @@ pub struct Devnet {
     pub rpc_addr: String,
     /// REST.
     pub rest_addr: String,
-    /// gRPC `pocket.devnet.v1.Control`; loopback.
+    /// gRPC `pocket.devnet.v1.Control`; loopback, unless `control_open`.
     pub control_addr: String,
+    /// Control may listen on more than the loopback: inside a container, whose port is published on loopback only.
+    pub control_open: bool,
     /// Folder of the block log. Empty: in memory.
     pub data_dir: String,
     /// File with the facts of the network. Empty: the built-in development network.

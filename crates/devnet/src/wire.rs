@@ -83,7 +83,8 @@ pub enum ServeError {
     },
     /// Control would be open to others.
     #[error(
-        "control_addr: {address} is not a loopback address, and whoever reaches it commands the chain; use 127.0.0.1"
+        "control_addr: {address} is not a loopback address, and whoever reaches it commands the chain; use 127.0.0.1, or \
+         say `control_open: true` where nobody else reaches it"
     )]
     ControlNotLoopback {
         /// The address.
@@ -98,11 +99,12 @@ async fn bind(what: &'static str, setting: &'static str, address: &str) -> Resul
 /// Opens all listeners and serves the chain on them until `shutdown`. Port 0 lets the system choose.
 ///
 /// # Errors
-/// When an address cannot be had, or control would listen on more than the loopback.
+/// When an address cannot be had, or control would listen on more than the loopback and nobody said that it may.
 pub async fn serve(chain: &Chain, settings: &Settings, shutdown: &Shutdown) -> Result<Servers, ServeError> {
     let asked: Result<SocketAddr, _> = settings.control_addr.parse();
     if let Ok(address) = asked
         && !address.ip().is_loopback()
+        && !settings.control_open
     {
         return Err(ServeError::ControlNotLoopback { address });
     }

@@ -9,7 +9,7 @@ use clap::{Parser, Subcommand};
 use pocket_runtime::fs;
 use pocket_spec::emit;
 use pocket_spec::page::{Overlay, Page};
-use pocket_spec::verbs::{self, Addition};
+use pocket_spec::verbs::{self, Addition, Packing};
 use pocket_spec::write::Change;
 
 /// One page, and everything that follows from it.
@@ -62,6 +62,27 @@ enum Verb {
     New(New),
     /// Asks registries for the digests of images, and writes them into config.ncl.
     Pin,
+    /// Packs the programs that cargo built as images, which `docker load` reads; `make images` builds them first.
+    Images {
+        /// Folder with the programs; that of this program when absent.
+        #[arg(long, value_name = "DIR")]
+        from: Option<PathBuf>,
+        /// Folder for the images; target/images beside config.ncl when absent.
+        #[arg(long, value_name = "DIR")]
+        out: Option<PathBuf>,
+        /// Certificates of authorities to put inside; the system's when absent.
+        #[arg(long, value_name = "FILE")]
+        certificates: Option<PathBuf>,
+        /// Address of the sources, for a label.
+        #[arg(long, value_name = "URL")]
+        source: Option<String>,
+        /// Revision of the sources, for a label.
+        #[arg(long)]
+        revision: Option<String>,
+        /// All of it, for programs.
+        #[arg(long)]
+        json: bool,
+    },
 }
 
 #[derive(Debug, Subcommand)]
@@ -155,6 +176,12 @@ fn run(args: Args) -> anyhow::Result<ExitCode> {
             for line in verbs::pin(&root)? {
                 tell(&line);
             }
+        }
+        Verb::Images { from, out, certificates, source, revision, json } => {
+            let (_, plan) = verbs::planned(&root, &overlay)?;
+            let packing = Packing { from, out, certificates, address: source, revision };
+            let written = verbs::images(&root, &plan, packing)?;
+            tell(&if json { serde_json::to_string_pretty(&written)? } else { verbs::images_text(&written) });
         }
     }
     Ok(ExitCode::SUCCESS)

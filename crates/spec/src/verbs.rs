@@ -1,6 +1,7 @@
 //! What one does with the spec, each a function from a folder to words.
 
 mod explain;
+mod images;
 mod import;
 mod new;
 mod pin;
@@ -18,6 +19,7 @@ use crate::plan::Plan;
 use crate::write::{self, Change};
 
 pub use explain::explain;
+pub use images::{Packing, Written, images, images_text};
 pub use import::import;
 pub use new::{Addition, new_service};
 pub use pin::pin;

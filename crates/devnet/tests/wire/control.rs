@@ -66,12 +66,14 @@ async fn a_whole_chain_starts_in_one_call_and_leaves_when_told() {
 }
 
 #[tokio::test]
-async fn control_on_an_open_address_is_refused() {
+async fn control_on_an_open_address_is_refused_unless_it_is_said() {
     let (_trigger, shutdown) = shutdown::channel(std::time::Duration::ZERO);
     let mut settings = settings();
     "0.0.0.0:0".clone_into(&mut settings.control_addr);
     let error = pocket_devnet::Devnet::start(&settings, &shutdown).await.expect_err("it would be open to others");
     assert!(pocket_runtime::process::chain(&error).contains("loopback"), "{error}");
+    settings.control_open = true;
+    pocket_devnet::Devnet::start(&settings, &shutdown).await.expect("it was said");
 }
 
 #[tokio::test]

@@ -142,6 +142,8 @@ fn derived(plan: &Plan, environment: &Environment, workload: &Workload, section:
             "data_dir": workload.state.as_ref().map(|state| state.path.clone()).unwrap_or_default(),
             "facts_file": FACTS,
             "block_time_ms": plan.network.block_time_ms,
+            // As every other address inside; it is published on loopback only.
+            "control_open": true,
         }),
         _ => json!({}),
     };

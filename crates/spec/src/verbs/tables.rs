@@ -79,7 +79,7 @@ fn name(environment: &Environment) -> &'static str {
     }
 }
 
-fn table<const COLUMNS: usize>(text: &mut String, head: &[&str; COLUMNS], rows: &[[String; COLUMNS]]) {
+pub(super) fn table<const COLUMNS: usize>(text: &mut String, head: &[&str; COLUMNS], rows: &[[String; COLUMNS]]) {
     let width = |column: usize| {
         let cells = rows.iter().map(|row| row[column].chars().count());
         cells.chain([head[column].len()]).max().unwrap_or(0)

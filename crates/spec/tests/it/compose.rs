@@ -77,6 +77,17 @@ fn compose_takes_every_form_of_it(#[case] overlay: &str) {
     }
 }
 
+/// Docker refuses to start a container whose `cpus` are more than the machine has.
+#[test]
+fn the_limit_of_processors_is_one_that_a_smaller_machine_takes() {
+    let Some(config) = understood(&files(&Overlay::None)) else { return };
+    for (name, service) in config["services"].as_object().expect("services") {
+        assert!(service.get("cpus").is_none(), "{name}");
+    }
+    let relayer = &config["services"]["relayer"];
+    assert_eq!((&relayer["cpu_quota"], &relayer["cpu_period"]), (&400_000.into(), &100_000.into()));
+}
+
 #[test]
 fn the_ports_are_those_of_the_table_and_the_operators_are_on_loopback_only() {
     let Some(config) = understood(&files(&Overlay::None)) else { return };

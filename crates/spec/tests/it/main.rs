@@ -3,6 +3,7 @@
 mod accepted;
 mod compose;
 mod contracts;
+mod images;
 mod keys;
 mod kubernetes;
 mod refused;

@@ -5,13 +5,11 @@ use std::collections::BTreeSet;
 
 use super::SOURCES;
 use crate::emit::{File, NOTICE};
+use crate::images::{GROUP, NAMES, PASSWD, PROBE, USER};
 use crate::plan::Plan;
 
 /// Where it is rendered.
 pub(super) const RENDERED: &str = "tilt/docker/Dockerfile";
-
-/// The client of health checks, in every image.
-const PROBE: &str = "pocket-probe";
 
 /// Renders the Dockerfile, and what of the repository it may see: the sources alone, so that nothing else rebuilds.
 pub(super) fn emit(plan: &Plan) -> Vec<File> {
@@ -40,18 +38,21 @@ RUN mkdir -p /image/bin /image/data /image/etc/ssl/certs /image/tmp && \
     ldd /built/* | grep -o '/[^ ]*\.so[^ ]*' | sort -u | xargs cp --dereference --parents --target-directory=/image && \
     cp /built/{PROBE} /image/bin/ && \
     cp /etc/ssl/certs/ca-certificates.crt /image/etc/ssl/certs/ && \
-    echo 'pocket:x:1000:1000::/data:/bin/false' > /image/etc/passwd && \
-    echo 'pocket:x:1000:' > /image/etc/group && \
-    echo 'hosts: files dns' > /image/etc/nsswitch.conf && \
-    chown 1000:1000 /image/data && chmod 1777 /image/tmp
+    echo '{passwd}' > /image/etc/passwd && \
+    echo '{group}' > /image/etc/group && \
+    echo '{names}' > /image/etc/nsswitch.conf && \
+    chown {USER}:{USER} /image/data && chmod 1777 /image/tmp
 
 FROM scratch AS base
 COPY --from=build /image /
 ENV PATH=/bin
-USER 1000:1000
+USER {USER}:{USER}
 ",
         wanted = wanted.join(" "),
         built = built.join(" "),
+        passwd = PASSWD.trim_end(),
+        group = GROUP.trim_end(),
+        names = NAMES.trim_end(),
     );
     for binary in binaries {
         text.extend([format!(

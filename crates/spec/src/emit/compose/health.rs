@@ -3,6 +3,7 @@
 use serde_json::{Value, json};
 
 use crate::emit::foreign::list;
+use crate::images::PROBE;
 use crate::plan::{Plan, Workload};
 
 /// Returns the check. What does its work and ends has none.
@@ -34,6 +35,6 @@ fn command(plan: &Plan, workload: &Workload) -> Option<Vec<String>> {
     let url = format!("http://127.0.0.1:{}{}", port.container, probe.path);
     let ours = plan.images[&workload.image].binary.is_some();
     // Images of others have a shell with a small client; ours have our own alone.
-    let words: &[&str] = if ours { &["pocket-probe"] } else { &["wget", "-q", "-O", "/dev/null"] };
+    let words: &[&str] = if ours { &[PROBE] } else { &["wget", "-q", "-O", "/dev/null"] };
     Some(words.iter().map(|word| (*word).to_owned()).chain([url]).collect())
 }

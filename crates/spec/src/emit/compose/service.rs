@@ -7,6 +7,9 @@ use crate::emit::foreign::{list, told};
 use crate::plan::{Environment, Plan, Replica, StateFolder, Workload};
 use crate::spec::EnvironmentKind;
 
+/// Time over which the processors' use is counted, in microseconds: Docker's own.
+const CPU_PERIOD_US: u64 = 100_000;
+
 /// Whom our own programs run as; nobody on the machine has this number by rights.
 const USER: &str = "1000:1000";
 
@@ -19,7 +22,9 @@ pub(super) fn common(plan: &Plan, docker: &Environment, workload: &Workload) -> 
         "networks": {NETWORK: {"aliases": aliases(workload)}},
         "restart": if workload.one_shot { "no" } else { "unless-stopped" },
         "stop_grace_period": format!("{}s", workload.grace_seconds),
-        "cpus": cores(workload.resources.cpu_milli.limit),
+        // What `cpus` would say; Docker refuses to start a container whose `cpus` are more than the machine has.
+        "cpu_period": CPU_PERIOD_US,
+        "cpu_quota": workload.resources.cpu_milli.limit * CPU_PERIOD_US / 1000,
         "mem_limit": format!("{}m", workload.resources.memory_mib.limit),
         "security_opt": ["no-new-privileges:true"],
     });
@@ -87,13 +92,6 @@ pub(super) fn own(workload: &Workload, replica: &Replica) -> Value {
 /// Every replica answers to the workload's name.
 fn aliases(workload: &Workload) -> Vec<&String> {
     std::iter::once(&workload.name).chain(&workload.aliases).collect()
-}
-
-/// Thousandths of a core as cores.
-fn cores(milli: u64) -> Value {
-    #[expect(clippy::cast_precision_loss, reason = "nobody has 2^53 cores")]
-    let cores = milli as f64 / 1000.0;
-    json!(cores)
 }
 
 fn after(plan: &Plan, docker: &Environment, workload: &Workload) -> Map<String, Value> {
