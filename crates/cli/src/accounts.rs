@@ -9,8 +9,8 @@ use std::time::Duration;
 
 use anyhow::{Context as _, anyhow, bail};
 use pocket_chain::{Chain, GasPolicy, Outcome, Prepared, QueryErrorKind, RefusalClass, SendError, Sender};
-use pocket_config::common::PocketNode;
 use pocket_config::document::{defaults, deserialize};
+use pocket_config::miner::Transaction;
 use pocket_crypto::keys::SecretKey;
 use pocket_proto::cosmos::bank::v1beta1::MsgSend;
 use pocket_proto::cosmos::base::v1beta1::Coin;
@@ -20,6 +20,7 @@ use pocket_runtime::{clock, fs};
 use prost::{Message as _, Name as _};
 use serde::{Deserialize, Serialize};
 
+use crate::node::node;
 use crate::output;
 
 /// How often an account is looked at again.
@@ -40,19 +41,19 @@ pub(crate) struct Init {
     /// Accounts with their keys, as `pocket spec render` writes them into `tilt/config/all-keys.yaml`.
     #[arg(long, value_name = "FILE")]
     keys_file: PathBuf,
-    /// `CometBFT` RPC of the node.
-    #[arg(long, value_name = "URL", default_value = "http://localhost:26657")]
-    rpc: String,
-    /// Cosmos gRPC of the node.
-    #[arg(long, value_name = "URL", default_value = "http://localhost:9090")]
-    grpc: String,
+    /// `CometBFT` RPC of the node; that of `pocket up` when absent.
+    #[arg(long, value_name = "URL")]
+    rpc: Option<String>,
+    /// Cosmos gRPC of the node; that of `pocket up` when absent.
+    #[arg(long, value_name = "URL")]
+    grpc: Option<String>,
     /// How long it may take, such as `2m`.
     #[arg(long, value_name = "TIME", default_value = "5m", value_parser = output::duration)]
     timeout: Duration,
-    /// Price of a unit of gas.
-    #[arg(long, value_name = "COIN", default_value = "0.000001upokt")]
-    gas_price: String,
-    /// One JSON object instead of lines.
+    /// Price of a unit of gas; that of a miner when absent.
+    #[arg(long, value_name = "COIN")]
+    gas_price: Option<String>,
+    /// One JSON list instead of lines.
     #[arg(long)]
     json: bool,
 }
@@ -60,10 +61,11 @@ pub(crate) struct Init {
 pub(crate) async fn run(verb: Verb) -> anyhow::Result<Exit> {
     let Verb::Init(args) = verb;
     let accounts = read(&args.keys_file)?;
-    let gas = GasPolicy { limit: 0, price: args.gas_price.parse().context("--gas-price")?, adjustment: 1.7 };
+    let gas = gas(args.gas_price.as_deref())?;
+    let node = node(args.rpc.as_deref(), args.grpc.as_deref())?;
     let shutdown = Shutdown::never();
     let deadline = clock::now() + args.timeout;
-    let chain = Chain::connect(&node(&args)?, args.timeout, &shutdown).await?;
+    let chain = Chain::connect(&node, args.timeout, &shutdown).await?;
     let mut results = Vec::new();
     let mut waiting: Vec<Waiting> = accounts.into_iter().map(|account| Waiting::new(&chain, account)).collect();
     loop {
@@ -129,12 +131,13 @@ fn told(args: &Init, name: String, address: String, how: How) -> Told {
     Told { name, address, how }
 }
 
-fn node(args: &Init) -> anyhow::Result<PocketNode> {
-    let mut settings = defaults("miner")["pocket_node"].take();
-    settings["query_node_rpc_url"] = args.rpc.clone().into();
-    settings["query_node_grpc_url"] = args.grpc.clone().into();
-    settings["grpc_insecure"] = (!args.grpc.starts_with("https://")).into();
-    Ok(deserialize(settings)?)
+/// The given price, and otherwise what a miner pays that is told nothing.
+fn gas(price: Option<&str>) -> anyhow::Result<GasPolicy> {
+    let usual: Transaction = deserialize(defaults("miner")["transaction"].take())?;
+    let price = price.unwrap_or(&usual.gas_price);
+    let price =
+        price.parse().with_context(|| format!("`{price}` is no gas price; write one such as {}", usual.gas_price))?;
+    Ok(GasPolicy { limit: usual.gas_limit, price, adjustment: usual.gas_adjustment })
 }
 
 struct Account {

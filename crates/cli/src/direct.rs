@@ -6,12 +6,9 @@ use std::time::Duration;
 use anyhow::Context;
 use bytes::Bytes;
 use pocket_chain::{Chain, Session};
-use pocket_config::common::PocketNode;
-use pocket_config::document;
 use pocket_config::facts::{Facts, development_keys};
 use pocket_crypto::keys::SecretKey;
 use pocket_crypto::ring::Signer;
-use pocket_localnet::Door;
 use pocket_proto::canonical;
 use pocket_proto::pocket::service::{RelayRequest, RelayRequestMetadata};
 use pocket_proto::pocket::shared::RpcType;
@@ -21,6 +18,7 @@ use pocket_runtime::random::Random;
 use pocket_runtime::shutdown::Shutdown;
 use pocket_runtime::{clock, process};
 
+use crate::node::node;
 use crate::relay::Answer;
 
 /// Time given to the node.
@@ -66,11 +64,7 @@ impl Direct {
         client: Client,
     ) -> anyhow::Result<Self> {
         let facts = Facts::localnet("seed")?;
-        let mut node: PocketNode = document::deserialize(document::defaults("gateway")["pocket_node"].clone())?;
-        node.query_node_rpc_url =
-            args.node_rpc.clone().unwrap_or_else(|| format!("http://127.0.0.1:{}", Door::Rpc.port()));
-        node.query_node_grpc_url = args.node_grpc.clone().unwrap_or_else(|| format!("127.0.0.1:{}", Door::Grpc.port()));
-        node.grpc_insecure = true;
+        let node = node(args.node_rpc.as_deref(), args.node_grpc.as_deref())?;
         let chain = Chain::connect(&node, PATIENCE, &Shutdown::never()).await?;
         let key = development_keys().into_iter().find(|key| key.name == "gateway1");
         let key = key.context("the development network has an account gateway1")?;

@@ -10,6 +10,7 @@ mod chain;
 mod direct;
 mod keys;
 mod ledger;
+mod node;
 mod output;
 mod reading;
 mod redis;

@@ -2,18 +2,11 @@
 #![expect(clippy::disallowed_methods, reason = "these tests stand outside the house: they start its processes")]
 
 use std::io::{BufRead as _, BufReader};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::{Child, Command, Stdio};
 
+use pocket_testbed::binary;
 use serde_json::Value;
-
-/// A binary of this workspace: beside the folder of this test's own.
-fn binary(name: &str) -> PathBuf {
-    let own = std::env::current_exe().expect("this test");
-    let path = own.parent().and_then(Path::parent).expect("its folder").join(name);
-    assert!(path.exists(), "{} is not built; run `cargo test --workspace --no-run`", path.display());
-    path
-}
 
 /// Ends with its handle.
 struct Network(Child);
@@ -28,13 +21,14 @@ impl Drop for Network {
 
 #[test]
 fn a_service_of_the_spec_is_served_and_paid() {
-    binary("pocket-spec");
+    binary("pocket-spec").expect("it is built");
+    let pocket = binary("pocket").expect("it is built");
     let folder = tempfile::tempdir().expect("a folder");
     let page = folder.path().join("mine.ncl");
     let service = "{ network.block_time_ms = 200, \
         services.my-chain = { rpc_type = 'JsonRpc, backend = { workload = \"backend\", port = \"http\" } } }";
     std::fs::write(&page, service).expect("written");
-    let mut child = Command::new(binary("pocket"))
+    let mut child = Command::new(&pocket)
         .args(["up", "--ports", "auto", "--json", "--spec"])
         .arg(&page)
         .current_dir(Path::new(env!("CARGO_MANIFEST_DIR")).join("../.."))
@@ -51,7 +45,7 @@ fn a_service_of_the_spec_is_served_and_paid() {
     assert_eq!(started["block_time_ms"], 200, "{started}");
     assert!(started["services"].as_array().is_some_and(|all| all.contains(&"my-chain".into())), "{started}");
     let url = started["gateway_url"].as_str().expect("a URL");
-    let relays = Command::new(binary("pocket"))
+    let relays = Command::new(&pocket)
         .args(["relay", "jsonrpc", "--url", url, "--service", "my-chain", "--count", "20", "--json"])
         .output()
         .expect("it runs");

@@ -14,10 +14,12 @@
 //!
 //! **Deliberately not here.** Installing anything: `make testbed` does that. Servers of a fleet: `localnet`.
 
+mod binary;
 pub mod devnet;
 pub mod proxy;
 pub mod redis;
 
+pub use binary::binary;
 pub use devnet::{PrivateDevnet, devnet};
 /// For tests that change a chain's state between blocks.
 pub use pocket_devnet;

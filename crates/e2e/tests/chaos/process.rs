@@ -6,6 +6,7 @@ use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
 use anyhow::{Context as _, bail};
+use pocket_testbed::binary;
 use tokio::time::Instant;
 
 /// How long a process may take to be ready, on a machine that builds something else beside.
@@ -23,17 +24,6 @@ pub(crate) struct Process {
     ready: String,
     log: PathBuf,
     child: Option<Child>,
-}
-
-/// Where the binaries are: beside the folder of this test's own binary.
-fn binary(name: &str) -> anyhow::Result<PathBuf> {
-    let own = std::env::current_exe()?;
-    let folder = own.parent().and_then(Path::parent).context("the test's own folder")?;
-    let path = folder.join(name);
-    if !path.exists() {
-        bail!("{} is not built; run `cargo test --workspace --no-run`", path.display());
-    }
-    Ok(path)
 }
 
 impl Process {

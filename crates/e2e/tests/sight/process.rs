@@ -8,6 +8,7 @@ use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, bail, ensure};
+use pocket_testbed::binary;
 use serde_json::Value;
 
 use crate::http;
@@ -27,14 +28,6 @@ pub(crate) fn on_path(name: &str) -> Option<PathBuf> {
     std::env::split_paths(&path).map(|folder| folder.join(name)).find(|binary| binary.exists())
 }
 
-/// The binary of this workspace: beside the folder of this test's own.
-fn pocket() -> anyhow::Result<PathBuf> {
-    let own = std::env::current_exe()?;
-    let path = own.parent().and_then(Path::parent).context("the test's own folder")?.join("pocket");
-    ensure!(path.exists(), "{} is not built; run `cargo test --workspace --no-run`", path.display());
-    Ok(path)
-}
-
 /// A whole network on free ports.
 pub(crate) struct Network {
     child: Child,
@@ -43,7 +36,7 @@ pub(crate) struct Network {
 
 impl Network {
     pub(crate) fn up() -> anyhow::Result<Self> {
-        let mut child = Command::new(pocket()?)
+        let mut child = Command::new(binary("pocket")?)
             .args(["up", "--ports", "auto", "--json"])
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
@@ -70,7 +63,7 @@ impl Network {
         let url = self.started["gateway_url"].as_str().context("a gateway")?;
         let count = count.to_string();
         let arguments = ["relay", "jsonrpc", "--url", url, "--count", &count, "--concurrency", "2"];
-        let output = Command::new(pocket()?).args(arguments).output()?;
+        let output = Command::new(binary("pocket")?).args(arguments).output()?;
         ensure!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
         Ok(())
     }
